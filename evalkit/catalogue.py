@@ -1,0 +1,264 @@
+"""Finding metrics, protocols and studies by name: a file in the right folder is an entry."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import tomllib
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args, get_type_hints
+
+from evalkit.errors import MetricError, ProtocolError, UsageError, did_you_mean
+from evalkit.metric import Metric
+
+KINDS = ("metrics", "protocols", "studies")
+_FOLDERS = {"metrics": "metrics", "protocols": "protocols", "studies": "human_eval"}
+
+
+def folder(kind: str) -> Path:
+    """Where evalkit's own entries lie: inside the package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / _FOLDERS[kind]
+    return inside if inside.is_dir() else package.parent / _FOLDERS[kind]
+
+
+def folders(kind: str) -> list[Path]:
+    """evalkit's own, then those of `[tool.evalkit] catalogue` in ./pyproject.toml."""
+    return [folder(kind), *(root / _FOLDERS[kind] for root in _own_folders(Path.cwd()))]
+
+
+@cache
+def _own_folders(start: Path) -> tuple[Path, ...]:
+    project = start / "pyproject.toml"
+    if not project.is_file():
+        return ()
+    try:
+        settings = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not valid TOML: {error}", "pyproject.toml") from None
+    chosen = settings.get("evalkit", {}).get("catalogue", [])
+    if not isinstance(chosen, list) or not all(isinstance(one, str) for one in chosen):
+        raise UsageError(
+            '[tool.evalkit] catalogue wants a list of folders, e.g. ["eval"]', "pyproject.toml"
+        )
+    return tuple(start / one for one in chosen)
+
+
+def entries(kind: str) -> dict[str, Path]:
+    """Name -> file; one's own entry may not take the name of another."""
+    found: dict[str, Path] = {}
+    for place in folders(kind):
+        for path in sorted(_entries_in(kind, place)):
+            name = path.parent.name if kind == "studies" else path.stem
+            if name in found:
+                raise UsageError(f'two {kind} are called "{name}": {found[name]} and {path}')
+            found[name] = path
+    return found
+
+
+def _entries_in(kind: str, place: Path) -> Iterator[Path]:
+    if kind == "studies":
+        return place.glob("*/study.toml")
+    pattern = "*.py" if kind == "metrics" else "*.toml"
+    return (path for path in place.glob(pattern) if not path.name.startswith("_"))
+
+
+def metric_class(name: str) -> type[Metric]:
+    """`bleu`, or the path of one's own file: `./mine.py`; MetricError where there is none."""
+    if name.endswith(".py"):
+        return _class_in(_load_file(Path(name), f"--metric {name}"), name)
+    known = entries("metrics")
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise MetricError(f'no metric is called "{name}"{hint} (evalkit list metrics)')
+    if known[name].parent == folder("metrics"):
+        return _class_in(importlib.import_module(f"evalkit.metrics.{name}"), name)
+    return _class_in(_load_file(known[name], name), name)
+
+
+def metric(spec: str) -> Metric:
+    """`chrf:word_order=2,beta=1` -> the metric with these parameters."""
+    name, _, assignments = spec.partition(":")
+    found = metric_class(name)
+    return found(**_parameters(found, assignments))
+
+
+def _load_file(path: Path, asked: str) -> ModuleType:
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise MetricError(f"{asked}: cannot be read: {error.strerror}", str(path)) from None
+    return load_source(source, path.stem, str(path))
+
+
+def load_source(source: bytes, name: str, where: str) -> ModuleType:
+    """A metric file's module, by the hash of its source; also how workers get it."""
+    module_name = f"evalkit_user_{hashlib.sha256(source).hexdigest()[:12]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_loader(module_name, loader=None, origin=where)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__.update(__file__=where, __evalkit_name__=name, __evalkit_source__=source)
+    sys.modules[module_name] = module
+    try:
+        exec(compile(source, where, "exec"), module.__dict__)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise MetricError(f"{type(error).__name__}: {error}", _place(error, where)) from error
+    return module
+
+
+def place_of(error: BaseException, found: type[Metric]) -> str:
+    """`file:line` in the metric's own file where an error was raised or passed through."""
+    return _place(error, str(sys.modules[found.__module__].__file__))
+
+
+def _place(error: BaseException, where: str) -> str:
+    if isinstance(error, SyntaxError) and error.filename == where:
+        return f"{where}:{error.lineno}"
+    lines = [
+        one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == where
+    ]
+    return f"{where}:{lines[-1]}" if lines else where
+
+
+def _class_in(module: ModuleType, name: str) -> type[Metric]:
+    own = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type)
+        and issubclass(one, Metric)
+        and one.__module__ == module.__name__
+        and not inspect.isabstract(one)
+    ]
+    if len(own) != 1:
+        raise MetricError(
+            f"{len(own)} metric classes in the file; one frozen dataclass that is a Metric is "
+            "wanted, with rows and score (or from_sums)",
+            name,
+        )
+    return own[0]
+
+
+def source_of(found: type[Metric]) -> bytes:
+    """The source of the file that defines a metric."""
+    module = sys.modules[found.__module__]
+    stored = getattr(module, "__evalkit_source__", None)
+    return stored if stored is not None else Path(str(module.__file__)).read_bytes()
+
+
+def engine_source(found: type[Metric]) -> bytes:
+    """The sources of the engine modules that a metric's file imports, and those they import."""
+    pending, seen = [source_of(found)], dict[str, bytes]()
+    while pending:
+        for name in _engine_imports(pending.pop()):
+            if name not in seen:
+                origin = (found_spec := importlib.util.find_spec(name)) and found_spec.origin
+                seen[name] = Path(origin).read_bytes() if origin else b""
+                pending.append(seen[name])
+    return b"\0".join(name.encode() + b"\0" + seen[name] for name in sorted(seen))
+
+
+def _engine_imports(source: bytes) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("evalkit."):
+            yield str(node.module)
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if _is_module(name):
+                    yield name
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _parameters(found: type[Metric], assignments: str) -> dict[str, Any]:
+    known = {one.name for one in fields(found)}
+    hints = get_type_hints(found)
+    values: dict[str, Any] = {}
+    for assignment in filter(None, assignments.split(",")):
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise MetricError(
+                f'{found.name}: a parameter is NAME=VALUE, not "{assignment}"; '
+                f"e.g. {found.name}:{next(iter(sorted(known)), 'name')}=…"
+            )
+        if name not in known:
+            hint = did_you_mean(name, known) or "; it has none"
+            raise MetricError(f'{found.name}: no parameter is called "{name}"{hint}')
+        values[name] = _value(found.name, name, text, hints[name])
+    return values
+
+
+def _value(metric_name: str, name: str, text: str, hint: Any) -> Any:
+    """Text of the command line as the type of the field."""
+    allowed = get_args(hint) or (hint,)
+    if type(None) in allowed and text.lower() in ("none", ""):
+        return None
+    if bool in allowed and text.lower() in ("true", "false", "yes", "no"):
+        return text.lower() in ("true", "yes")
+    for convert in (int, float):
+        if convert in allowed or (convert is int and float in allowed):
+            try:
+                return convert(text)
+            except ValueError:
+                continue
+    if str in allowed:
+        return text
+    wanted = " or ".join(getattr(one, "__name__", str(one)) for one in allowed)
+    raise MetricError(f'{metric_name}: {name} wants {wanted}, not "{text}"')
+
+
+def describe(found: type[Metric]) -> Mapping[str, Any]:
+    """What `evalkit show metric` tells."""
+    hints = get_type_hints(found)
+    return {
+        "metric": found.name,
+        "title": (sys.modules[found.__module__].__doc__ or "").strip(),
+        "reads": found.reads,
+        "reference": found.reference,
+        "interval": found.interval,
+        "outputs": [
+            {
+                "output": one.name,
+                "scale": list(one.scale),
+                "higher_is_better": one.higher_is_better,
+            }
+            for one in found.outputs
+        ],
+        "parameters": [
+            {"name": one.name, "type": _type_name(hints[one.name]), "default": one.default}
+            for one in fields(found)
+        ],
+        "parameters_help": inspect.getdoc(found) or "",
+        "source": str(sys.modules[found.__module__].__file__),
+    }
+
+
+def _type_name(hint: Any) -> str:
+    return str(hint) if get_args(hint) else getattr(hint, "__name__", str(hint))
+
+
+def protocol_path(name: str) -> Path:
+    """`translation`, or the path of one's own file: `./mine.toml`."""
+    if name.endswith(".toml"):
+        return Path(name)
+    known = entries("protocols")
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise ProtocolError(f'no protocol is called "{name}"{hint} (evalkit list protocols)')
+    return known[name]

@@ -1,0 +1,81 @@
+"""The command `evalkit`: its verbs, and how every failure ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+import evalkit
+from evalkit.cli import cache, catalogue, score
+from evalkit.cli.output import print_error
+from evalkit.errors import EvalkitError
+
+BUG = 70
+INTERRUPTED = 130
+ClickException: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+app = typer.Typer(
+    name="evalkit",
+    help="How good is it, and how sure are we? Metrics with honest intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+score.register(app)
+catalogue.register(app)
+cache.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"evalkit {evalkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code; see DESIGN: 0 ok, 2 input or usage, 4 a service, 70 a bug, 130 interrupted."""
+    as_json = "--json" in arguments
+    try:
+        code = app(arguments, prog_name="evalkit", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except EvalkitError as error:
+        print_error(error.kind, error.message, error.where, as_json=as_json)
+        return error.exit_code
+    except ClickException as error:
+        print_error("usage", error.format_message(), None, as_json=as_json)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print_error("interrupted", "interrupted; nothing was written", None, as_json=as_json)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        traceback.print_exc()
+        message = (
+            f"a bug in evalkit: {type(error).__name__}: {error}; please report the lines above"
+        )
+        print_error("bug", message, None, as_json=as_json)
+        return BUG

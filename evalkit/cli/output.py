@@ -1,0 +1,70 @@
+"""What goes where: one JSON object or a table on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+SLOW = 1.0  # seconds before progress is shown
+
+
+def print_json(document: Any) -> None:
+    from evalkit.results import encode
+
+    sys.stdout.write(encode(document).decode())
+
+
+def print_error(kind: str, message: str, where: str | None, *, as_json: bool) -> None:
+    line = f"{where}: {message}" if where else message
+    line = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in line)
+    sys.stderr.write(f"evalkit: error: {line}\n")
+    if as_json:
+        print_json({"error": {"kind": kind, "message": message, "where": where}})
+
+
+class Progress(AbstractContextManager["Progress"]):
+    """A bar on stderr for what takes over a second; none where stderr is not a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._shown = sys.stderr.isatty() and not quiet
+        self._started = time.monotonic()
+        self._bar: Any = None
+        self._task: tuple[str, Any] | None = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if not self._shown or time.monotonic() - self._started < SLOW:
+            return
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+        if self._task is None or self._task[0] != stage:
+            if self._task is not None:
+                self._bar.remove_task(self._task[1])
+            self._task = (stage, self._bar.add_task(stage, total=total))
+        self._bar.update(self._task[1], completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _bar() -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from evalkit.report.terminal import console
+
+    return Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console(stderr=True),
+        transient=True,
+    )
+
+
+def note(line: str) -> None:
+    sys.stderr.write(f"evalkit: {line}\n")

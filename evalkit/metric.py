@@ -1,0 +1,281 @@
+"""The one idea: examples become rows once; every number is the metric at a weighting of them."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike
+
+import evalkit
+from evalkit.panels import UnitRows, spread, weighted_sums
+from evalkit.records.example import Example
+from evalkit.table import Array, Floats, Header, Ints, Table
+
+IntervalKind = Literal["mean", "bootstrap-t", "centred", "percentile"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One value of a metric: its name, its range (None: open), its direction."""
+
+    name: str
+    scale: tuple[float | None, float | None] = (0, 1)
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a metric learnt from all references: JSON values and arrays.
+
+    `scoring` is the part of it that `score` needs; it travels in the header of every table.
+    """
+
+    state: Mapping[str, Any] = field(default_factory=dict)
+    scoring: Mapping[str, Any] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        return hashlib.sha256(
+            msgspec.json.encode(
+                {"state": self.state, "scoring": self.scoring}, enc_hook=_encode, order="sorted"
+            )
+        ).hexdigest()
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        content = np.ascontiguousarray(value)
+        return [content.dtype.str, content.shape, hashlib.sha256(content.tobytes()).hexdigest()]
+    raise TypeError(f"a fitted state holds JSON values and arrays, not {type(value).__name__}")
+
+
+class Scorer(Protocol):
+    """A table bound to the units that are resampled."""
+
+    def measure(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
+        """weights [b, units] -> values [b, outputs] and their standard errors (NaN: not known)."""
+        ...
+
+    def influence(self) -> Floats | None:
+        """[units, outputs]: slope of each value in the unit's weight, at ones; None: unknown."""
+        ...
+
+    def binary(self, output: int) -> tuple[int, int] | None:
+        """(successes, units) where the output is a plain proportion of the units, else None."""
+        ...
+
+    def each(self) -> Floats | None:
+        """[units, outputs]: the value of every unit alone; None where that is not cheap."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """A subclass is a frozen dataclass whose fields are its parameters; its file names it.
+
+    outputs: the headline first. reads: the kind of record ("text"). reference: paper, or program
+    and version. interval: what `auto` means. scale_free: score(w) = score(3 w).
+    """
+
+    outputs: ClassVar[tuple[Output, ...]]
+    reads: ClassVar[str]
+    reference: ClassVar[str]
+    interval: ClassVar[IntervalKind] = "centred"
+    scale_free: ClassVar[bool] = True
+    name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        module = sys.modules.get(cls.__module__)
+        cls.name = getattr(module, "__evalkit_name__", cls.__module__.rpartition(".")[2])
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter by name."""
+        return asdict(self)
+
+    @property
+    def label(self) -> str:
+        """`chrf:word_order=2`: the name and what differs from the defaults."""
+        own = self.parameters
+        changed = [
+            f"{one.name}={own[one.name]}"
+            for one in fields(self)
+            if one.default is MISSING or own[one.name] != one.default
+        ]
+        return f"{self.name}:{','.join(changed)}" if changed else self.name
+
+    def fit(self, references: Iterable[Sequence[Any]]) -> Fitted:
+        """Corpus statistics of all references, one sequence per example; never a prediction."""
+        return Fitted()
+
+    def output_list(self, fitted: Fitted) -> tuple[Output, ...]:
+        """Overridden where the outputs depend on the references."""
+        return self.outputs
+
+    def signature(self, fitted: Fitted) -> str:
+        """What a paper must cite to make the value reproducible."""
+        own = "".join(f"{key}:{value}|" for key, value in self.parameters.items())
+        return f"{own}evalkit:{evalkit.__version__}"
+
+    @abstractmethod
+    def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterable[ArrayLike]:
+        """One [k] or [r, k] of finite numbers per example, in the order given."""
+
+    def header(self, fitted: Fitted, references: str) -> Header:
+        """references: the sha256 of the canonical references."""
+        names = tuple(output.name for output in self.output_list(fitted))
+        return Header(
+            self.name,
+            self.parameters,
+            self.signature(fitted),
+            names,
+            fitted.digest(),
+            references,
+            fitted.scoring,
+        )
+
+    def prepare(self, table: Table) -> Any:
+        """What `score` wants, made once per table."""
+        return table
+
+    @abstractmethod
+    def score(self, prepared: Any, weights: Array) -> Floats:
+        """weights [b, n], how often each example counts -> values [b, outputs], NaN: undefined."""
+
+    def scorer(self, table: Table, unit_of: Ints | None = None) -> Scorer:
+        """unit_of: example -> unit [n]; None where every example is a unit of its own."""
+        return ExampleScorer(self, self.prepare(table), unit_of)
+
+
+@dataclass(frozen=True)
+class ExampleScorer:
+    """Any metric: the weights of units are spread over their examples."""
+
+    metric: Metric
+    prepared: Any
+    unit_of: Ints | None
+
+    def measure(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
+        per_example = weights if self.unit_of is None else weights[:, self.unit_of]
+        values = self.metric.score(self.prepared, per_example)
+        return values, np.full_like(values, np.nan)
+
+    def influence(self) -> Floats | None:
+        return None
+
+    def binary(self, output: int) -> tuple[int, int] | None:
+        return None
+
+    def each(self) -> Floats | None:
+        return None
+
+
+@dataclass(frozen=True)
+class SumMetric(Metric):
+    """The common case: the value depends on weighted sums of the rows only."""
+
+    interval: ClassVar[IntervalKind] = "bootstrap-t"
+
+    @abstractmethod
+    def from_sums(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
+        """[b, k] -> [b, outputs], NaN where undefined."""
+
+    def gradient(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
+        """d from_sums / d sums [b, outputs, k] by central differences; 0 for a sum that is 0.
+
+        Override where k > 16 or from_sums has logarithms or jumps.
+        """
+        b, k = sums.shape
+        step = 1e-6 * sums[:, None, :] * np.eye(k)
+        high, low = (
+            self.from_sums((sums[:, None] + way * step).reshape(-1, k), scoring) for way in (1, -1)
+        )
+        rise = (high - low).reshape(b, k, -1).transpose(0, 2, 1)
+        return np.divide(
+            rise, 2e-6 * sums[:, None], out=np.zeros_like(rise), where=sums[:, None] != 0
+        )
+
+    def prepare(self, table: Table) -> SumScorer:
+        return self.scorer(table)
+
+    def score(self, prepared: SumScorer, weights: Array) -> Floats:
+        return prepared.measure(weights, errors=False)[0]
+
+    def scorer(self, table: Table, unit_of: Ints | None = None) -> SumScorer:
+        owner = table.owner if unit_of is None else unit_of[table.owner]
+        units = len(table.ids) if unit_of is None else int(unit_of.max(initial=-1)) + 1
+        rows = UnitRows(_sum_by(table.rows, owner, units))
+        return SumScorer(self, rows, table.header.scoring)
+
+
+@dataclass(frozen=True)
+class SumScorer:
+    """A SumMetric's rows, summed per unit."""
+
+    metric: SumMetric
+    rows: UnitRows
+    scoring: Mapping[str, Any]
+
+    def measure(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
+        sums = self.sums(weights)
+        values = self.metric.from_sums(sums, self.scoring)
+        if not errors:
+            return values, np.full_like(values, np.nan)
+        return values, spread(self.rows, weights, self.metric.gradient(sums, self.scoring))
+
+    def sums(self, weights: Array) -> Floats:
+        """[b, k]."""
+        return weighted_sums(self.rows, weights)
+
+    def influence(self) -> Floats:
+        ones = np.ones((1, len(self.rows.values)), np.uint8)
+        slopes: Floats = self.metric.gradient(self.sums(ones), self.scoring)[0].T
+        return np.asarray(self.rows.values @ slopes)
+
+    def binary(self, output: int) -> tuple[int, int] | None:
+        if self.metric.interval != "mean":
+            return None
+        values, counts = self.rows.values[:, output], self.rows.values[:, -1]
+        if not (counts == 1).all() or not np.isin(values, (0, 1)).all():
+            return None
+        return int(values.sum()), len(values)
+
+    def each(self) -> Floats:
+        return self.metric.from_sums(self.rows.values, self.scoring)
+
+
+@dataclass(frozen=True)
+class MeanMetric(SumMetric):
+    """A mean over examples: rows are (sum of each output, …, count)."""
+
+    interval: ClassVar[IntervalKind] = "mean"
+
+    def from_sums(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
+        count = sums[:, -1:]
+        return np.divide(
+            sums[:, :-1], count, out=np.full_like(sums[:, :-1], np.nan), where=count > 0
+        )
+
+    def gradient(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
+        b, k = sums.shape
+        slope = np.zeros((b, k - 1, k))
+        means = self.from_sums(sums, scoring)
+        count = np.maximum(sums[:, -1:], np.finfo(float).tiny)
+        slope[:, np.arange(k - 1), np.arange(k - 1)] = 1 / count
+        slope[:, :, -1] = np.nan_to_num(-means / count)
+        return slope
+
+
+def _sum_by(rows: Array, owner: Ints, count: int) -> Array:
+    """Sums [count, k] of rows [r, k] that share an owner, added in order of row."""
+    if len(rows) == count and np.array_equal(owner, np.arange(count)):
+        return rows
+    total = np.zeros((count, rows.shape[1]))
+    np.add.at(total, owner, rows)
+    return total

@@ -1,0 +1,85 @@
+"""A protocol: which metrics, on which unit, with which slices; a strict TOML file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from evalkit import catalogue
+from evalkit.errors import MetricError, ProtocolError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """metrics: as on the command line, `chrf:word_order=2`; default_for: a kind of record."""
+
+    title: str
+    reads: str
+    metrics: list[str]
+    reference: str = ""
+    default_for: str | None = None
+    cluster: str | None = None
+    slices: list[str] = field(default_factory=list)
+    resamples: int = 2000
+    level: float = 0.95
+    interval: str = "auto"
+    name: str = ""
+
+
+def load(name: str) -> Protocol:
+    """By name or path; ProtocolError with file:line where a key or a value is wrong."""
+    path = catalogue.protocol_path(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise ProtocolError(f"cannot be read: {error.strerror}", str(path)) from None
+    except UnicodeDecodeError:
+        raise ProtocolError("not valid UTF-8", str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProtocolError(f"not valid TOML: {error}", str(path)) from None
+    return _checked(content, text, path)
+
+
+def default_for(kind: str) -> Protocol:
+    """The protocol of a kind of record where none is named."""
+    for name in catalogue.entries("protocols"):
+        found = load(name)
+        if found.default_for == kind:
+            return found
+    raise ProtocolError(f"no protocol is the default for {kind}; name one with --protocol")
+
+
+def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
+    known = [one.name for one in fields(Protocol) if one.name != "name"]
+    for key in content:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            raise ProtocolError(f'no key is called "{key}"{hint}', _line(text, key, path))
+    try:
+        protocol = msgspec.convert({**content, "name": path.stem}, Protocol, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at ")
+        key = re.sub(r"\W", "", at.split("[")[0].replace("$", ""))
+        raise ProtocolError(f"{key or 'protocol'}: {message}", _line(text, key, path)) from None
+    if not protocol.metrics:
+        raise ProtocolError("metrics is empty; name at least one", _line(text, "metrics", path))
+    for spec in protocol.metrics:
+        try:
+            catalogue.metric(spec)
+        except MetricError as error:
+            raise ProtocolError(str(error), _line(text, "metrics", path)) from None
+    return protocol
+
+
+def _line(text: str, key: str, path: Path) -> str:
+    pattern = re.compile(rf"\s*\"?{re.escape(key)}\"?\s*=")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if key and pattern.match(line):
+            return f"{path}:{number}"
+    return str(path)

@@ -1,0 +1,1 @@
+"""Reading and joining: from files to examples in order of id."""

@@ -1,0 +1,100 @@
+"""The names a field may go by, and the way out where that leaves a doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evalkit.errors import DataError, UsageError, did_you_mean
+
+PREDICTION_FILE: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "image_id", "sample_id", "segment_id", "seg_id", "item_id"),
+    "cluster": ("cluster", "group", "doc", "doc_id", "docid"),
+    "prediction": ("prediction", "hypothesis", "hyp", "mt", "output", "caption"),
+    "references": ("references", "reference", "refs", "ref", "target"),
+    "system": ("system",),
+}
+REFERENCE_FILE: Mapping[str, tuple[str, ...]] = {
+    "id": PREDICTION_FILE["id"],
+    "cluster": PREDICTION_FILE["cluster"],
+    "references": ("references", "reference", "refs", "ref", "target", "caption", "text"),
+}
+
+ABSENT: Any = object()
+
+
+class FieldNames:
+    """Where each canonical field stands in the records of one file."""
+
+    def __init__(
+        self, aliases: Mapping[str, tuple[str, ...]], chosen: Mapping[str, str] | None = None
+    ) -> None:
+        """`chosen` maps a canonical name to the field's name in the file (`--field`)."""
+        self._aliases = aliases
+        self._chosen = {name: field for name, field in (chosen or {}).items() if name in aliases}
+        self._taken = {field for fields in self._chosen.values() for field in fields.split(",")}
+
+    def get(self, record: Mapping[str, Any], name: str, where: str) -> Any:
+        """The value of a canonical field, or ABSENT; DataError where two aliases are present."""
+        if name in self._chosen:
+            fields = self._chosen[name].split(",")
+            values = [record.get(field, ABSENT) for field in fields]
+            if name == "references" and len(fields) > 1:
+                return [value for value in values if value is not ABSENT and value != ""]
+            return values[0]
+        found = [
+            alias for alias in self._aliases[name] if alias in record and alias not in self._taken
+        ]
+        if len(found) > 1:
+            raise DataError(
+                f'both "{found[0]}" and "{found[1]}" could be the {name}; '
+                f"choose one with --field {name}={found[0]}",
+                where,
+            )
+        return record[found[0]] if found else ABSENT
+
+    def rest(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that travel along; what named the cluster may be a slice as well."""
+        known = {
+            field
+            for name in self._aliases
+            if name != "cluster"
+            for field in (
+                self._chosen[name].split(",") if name in self._chosen else self._aliases[name]
+            )
+        }
+        return {key: value for key, value in record.items() if key not in known}
+
+
+def parse_fields(pairs: Sequence[str]) -> dict[str, str]:
+    """`["id=image_id"]` -> {"id": "image_id"}."""
+    return dict(_parse_fields(pairs))
+
+
+def _parse_fields(pairs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for pair in pairs:
+        name, equals, field = pair.partition("=")
+        if not equals or not field:
+            raise UsageError(f'--field wants NAME=FIELD, not "{pair}"; e.g. --field id=image_id')
+        if name not in PREDICTION_FILE:
+            hint = did_you_mean(name, PREDICTION_FILE)
+            raise UsageError(f'--field: no field is called "{name}"{hint}')
+        yield name, field
+
+
+def text_id(value: Any, where: str) -> str:
+    """Ids are strings or whole numbers; 7 and "7" are the same id."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value:
+        return value
+    raise DataError(f"the id must be a string or a whole number, not {shown(value)}", where)
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, cut to a line."""
+    if value is None:
+        return "null"
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,118 @@
+"""From a file to records: JSON lines, plain text, TSV and CSV, told apart by the file's name."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from evalkit.errors import DataError, UsageError, did_you_mean
+from evalkit.records.fields import shown
+from evalkit.records.lines import plain_suffix, read_lines
+
+Record = dict[str, Any]
+FORMATS = ("jsonl", "text", "tsv", "csv")
+_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".tsv": "tsv", ".csv": "csv"}
+
+
+def format_of(source: str, chosen: str | None) -> str:
+    """`chosen` wins; `-` is JSON lines; an unknown ending is plain text."""
+    if chosen is not None:
+        if chosen not in FORMATS:
+            raise UsageError(f'no format is called "{chosen}"{did_you_mean(chosen, FORMATS)}')
+        return chosen
+    return "jsonl" if source == "-" else _BY_SUFFIX.get(plain_suffix(source), "text")
+
+
+def read_records(source: str, form: str, text_field: str) -> Iterator[tuple[int, Record]]:
+    """(line number, record); a plain line becomes {"id": its number, `text_field`: the line}."""
+    match form:
+        case "jsonl":
+            return _json_lines(source)
+        case "text":
+            return _plain(source, text_field)
+        case _:
+            return _delimited(source, form)
+
+
+def _json_lines(source: str) -> Iterator[tuple[int, Record]]:
+    decoder = msgspec.json.Decoder()
+    blank = 0
+    for number, line in read_lines(source):
+        where = f"{source}:{number}"
+        if not line.strip():
+            blank = blank or number
+            continue
+        if blank:
+            raise DataError("a blank line among the records; delete it", f"{source}:{blank}")
+        try:
+            record = decoder.decode(line)
+        except msgspec.DecodeError as error:
+            if number == 1 and line.lstrip().startswith("["):
+                raise _array_error(where) from None
+            raise DataError(f"not valid JSON: {error}", where) from None
+        if isinstance(record, list) and number == 1:
+            raise _array_error(where)
+        if not isinstance(record, dict):
+            raise DataError(f"each line must be a JSON object, not {shown(record)}", where)
+        yield number, record
+
+
+def _array_error(where: str) -> DataError:
+    return DataError(
+        "a JSON array, but one JSON object per line is wanted; convert it with: jq -c '.[]'", where
+    )
+
+
+def _plain(source: str, text_field: str) -> Iterator[tuple[int, Record]]:
+    """White space at the end of a line is cut, as sacrebleu does."""
+    for number, line in read_lines(source):
+        if number == 1 and line.startswith('{"') and line.endswith("}"):
+            raise DataError(
+                "looks like JSON lines but is not named .jsonl; "
+                "say which with --format jsonl or --format text",
+                f"{source}:1",
+            )
+        yield number, {"id": str(number), text_field: line.rstrip()}
+
+
+def _delimited(source: str, form: str) -> Iterator[tuple[int, Record]]:
+    """The first row names the columns. TSV has no quoting; CSV quotes as RFC 4180 does."""
+    place = [0]
+
+    def lines() -> Iterator[str]:
+        for number, line in read_lines(source):
+            place[0] = number
+            yield line + "\n"
+
+    if form == "tsv":
+        rows: Iterator[list[str]] = (line.removesuffix("\n").split("\t") for line in lines())
+    else:
+        csv.field_size_limit(2**31 - 1)
+        rows = csv.reader(lines(), strict=True)
+    header: list[str] = []
+    last = 0
+    try:
+        for row in rows:
+            first, last = last + 1, place[0]
+            where = f"{source}:{first}"
+            if not header:
+                header = _header(row, where)
+            elif len(row) != len(header):
+                raise DataError(
+                    f"{len(row)} columns where the first line names {len(header)}; "
+                    "check the separators and the quotes",
+                    where,
+                )
+            else:
+                yield first, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise DataError(f"not valid CSV: {error}", f"{source}:{place[0]}") from None
+
+
+def _header(row: list[str], where: str) -> list[str]:
+    if twice := next((name for name in row if row.count(name) > 1), None):
+        raise DataError(f'two columns are called "{twice}"; rename one', where)
+    return row

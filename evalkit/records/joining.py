@@ -1,0 +1,129 @@
+"""Join predictions and references by id; sort by the bytes of the id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from evalkit.errors import DataError, did_you_mean
+from evalkit.records import text
+from evalkit.records.example import MISSING_VALUE, Example, System
+
+
+class Line(NamedTuple):
+    """One record, its canonical fields picked out but not yet checked against the others."""
+
+    number: int
+    value: Any
+    references: tuple[Any, ...] | None
+    cluster: str | None
+    rest: Mapping[str, Any]
+
+
+@dataclass
+class Records:
+    """The records of one system in one file, or of one reference file, by id."""
+
+    source: str
+    form: str
+    lines: dict[str, Line] = field(default_factory=dict)
+
+    def where(self, id: str) -> str:
+        return f"{self.source}:{self.lines[id].number}"
+
+
+def join(name: str, own: Records, shared: Records | None, allow_missing: bool) -> System:
+    """Every prediction with its references; what has no partner is an error."""
+    if shared is None:
+        _require_embedded_references(own)
+        ids = set(own.lines)
+    else:
+        _refuse_unmatched(own, shared, allow_missing)
+        ids = set(shared.lines)
+    examples = [_example(id, own, shared) for id in sorted(ids, key=str.encode)]
+    sources = (own.source,) if shared is None else (own.source, shared.source)
+    return System(name, examples, len(ids) - len(own.lines), sources)
+
+
+def _require_embedded_references(own: Records) -> None:
+    without = [id for id, line in own.lines.items() if line.references is None]
+    if len(without) == len(own.lines):
+        raise DataError(
+            "no references anywhere; give them with --refs FILE, "
+            'or as "references" in every record',
+            own.source,
+        )
+    if without:
+        raise DataError(f'id "{without[0]}" has no references', own.where(without[0]))
+
+
+def _refuse_unmatched(own: Records, shared: Records, allow_missing: bool) -> None:
+    unknown = [id for id in own.lines if id not in shared.lines]
+    absent = [id for id in shared.lines if id not in own.lines]
+    if own.form == shared.form == "text" and (unknown or absent):
+        raise DataError(
+            f"{len(own.lines)} lines, but {shared.source} has {len(shared.lines)}; "
+            "line-aligned files must be of one length",
+            own.source,
+        )
+    if unknown:
+        raise DataError(
+            f'id "{unknown[0]}" has no reference in {shared.source}{_and_more(unknown)}',
+            own.where(unknown[0]),
+        )
+    if absent and not allow_missing:
+        raise DataError(
+            f'id "{absent[0]}" has no prediction in {own.source}{_and_more(absent)}; '
+            "--allow-missing scores missing ones as empty",
+            shared.where(absent[0]),
+        )
+
+
+def _and_more(ids: Sequence[str]) -> str:
+    return f", nor have {len(ids) - 1} more" if len(ids) > 1 else ""
+
+
+def _example(id: str, own: Records, shared: Records | None) -> Example:
+    line = own.lines.get(id)
+    if shared is None:
+        assert line is not None
+        assert line.references is not None
+        return Example(id, line.value, line.references, line.cluster, line.rest)
+    reference = shared.lines[id]
+    assert reference.references is not None
+    if line is None:
+        return Example(id, text.EMPTY, reference.references, reference.cluster, reference.rest)
+    if None not in (line.cluster, reference.cluster) and line.cluster != reference.cluster:
+        raise DataError(
+            f'cluster "{line.cluster}" here, but "{reference.cluster}" at {shared.where(id)}',
+            own.where(id),
+        )
+    cluster = line.cluster if line.cluster is not None else reference.cluster
+    return Example(id, line.value, reference.references, cluster, {**reference.rest, **line.rest})
+
+
+def labels(system: System, field_name: str) -> list[str]:
+    """The value of a slice or cluster field per example, as text; DataError if no record has it."""
+    known = sorted({key for example in system.examples for key in example.fields})
+    if field_name not in known:
+        raise DataError(
+            f'no record has a field "{field_name}"{did_you_mean(field_name, known)}',
+            system.sources[0] if system.sources else None,
+        )
+    return [_label(example, field_name, system) for example in system.examples]
+
+
+def _label(example: Example, field_name: str, system: System) -> str:
+    value = example.fields.get(field_name)
+    if value is None:
+        return MISSING_VALUE
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise DataError(
+        f'id "{example.id}": field "{field_name}" is a list or an object; '
+        "slices and clusters need a string, a number or true/false",
+        system.sources[0] if system.sources else None,
+    )

@@ -1,0 +1,218 @@
+"""From prediction and reference files to systems: name them, read them, check every record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import DataError, UsageError
+from evalkit.records import text
+from evalkit.records.example import System
+from evalkit.records.fields import ABSENT, PREDICTION_FILE, REFERENCE_FILE, FieldNames, text_id
+from evalkit.records.formats import Record, format_of, read_records
+from evalkit.records.joining import Line, Records, join
+from evalkit.records.lines import COMPRESSIONS
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """`fields`: canonical name -> field in the file; `format`: None tells by the file's name."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
+    allow_missing: bool = False
+
+
+def read_systems(
+    predictions: Sequence[str], references: Sequence[str], options: ReadOptions
+) -> list[System]:
+    """Systems in the order given, each example joined with its references.
+
+    predictions: files, or NAME=FILE; references: files (JSON lines, TSV or CSV hold all references
+    of an example; of plain text there is one file per reference).
+    """
+    named = _name_files(predictions)
+    found: list[tuple[str, Records]] = []
+    for name, source in named:
+        by_system = _read_predictions(source, options, separate_references=bool(references))
+        for own_name, records in by_system.items():
+            found.append((own_name if own_name is not None else name, records))
+    _refuse_twins([(name, records.source) for name, records in found])
+    shared = _read_references(references, options) if references else None
+    return [join(name, records, shared, options.allow_missing) for name, records in found]
+
+
+def _name_files(predictions: Sequence[str]) -> list[tuple[str, str]]:
+    """[(system, file)]: the part before `=`, else the stem, made unique by parent folders."""
+    chosen: list[tuple[str | None, str]] = []
+    for argument in predictions:
+        name, equals, source = argument.partition("=")
+        plain = not equals or "/" in name or Path(argument).exists()
+        chosen.append((None, argument) if plain else (name, source))
+    stems = {source: _stem(source) for name, source in chosen if name is None}
+    depth = 1
+    while len(set(stems.values())) < len(stems) and depth < 16:
+        depth += 1
+        stems = {source: "-".join(_parts(source)[-depth:]) for source in stems}
+    return [(name if name is not None else stems[source], source) for name, source in chosen]
+
+
+def _parts(source: str) -> list[str]:
+    return [*(part for part in Path(source).parts[:-1] if part not in ("/", "..")), _stem(source)]
+
+
+def _stem(source: str) -> str:
+    if source == "-":
+        return "stdin"
+    path = Path(source)
+    if path.suffix.lower() in COMPRESSIONS:
+        path = path.with_suffix("")
+    return path.stem
+
+
+def _refuse_twins(named: Sequence[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for name, source in named:
+        if name in seen:
+            raise UsageError(
+                f'two systems are called "{name}" ({seen[name]} and {source}); name one: NAME=FILE'
+            )
+        seen[name] = source
+
+
+def _read_predictions(
+    source: str, options: ReadOptions, *, separate_references: bool
+) -> dict[str | None, Records]:
+    """By the `system` field, in order of first appearance; None where there is no such field."""
+    names = FieldNames(PREDICTION_FILE, options.fields)
+    systems: dict[str | None, Records] = {}
+    numbering = _Numbering(source)
+    form = format_of(source, options.format)
+    for number, record in read_records(source, form, "prediction"):
+        where = f"{source}:{number}"
+        system = names.get(record, "system", where)
+        if system is not ABSENT and (not isinstance(system, str) or not system):
+            raise DataError("the system must be a name (text)", where)
+        records = systems.setdefault(None if system is ABSENT else system, Records(source, form))
+        if len(systems) > 1 and None in systems:
+            raise DataError("some records name their system and some do not", where)
+        embedded = ABSENT if separate_references else names.get(record, "references", where)
+        _add(
+            records,
+            numbering.id(names.get(record, "id", where), number, len(records.lines)),
+            Line(
+                number,
+                text.prediction(names.get(record, "prediction", where), where),
+                None if embedded is ABSENT else text.references(embedded, where),
+                _cluster(names, record, where),
+                names.rest(record),
+            ),
+        )
+    return systems
+
+
+def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
+    forms = {format_of(source, None if source != "-" else options.format) for source in sources}
+    if options.format == "text":
+        forms = {"text"}
+    if len(forms) > 1:
+        raise UsageError("--refs: give files of one format, not " + " and ".join(sorted(forms)))
+    form = forms.pop()
+    if form == "text":
+        return _parallel_references(sources)
+    if len(sources) > 1:
+        raise UsageError(
+            "--refs: only plain text has one file per reference; "
+            'in the other formats "references" holds them all'
+        )
+    source = sources[0]
+    names = FieldNames(REFERENCE_FILE, options.fields)
+    records = Records(source, form)
+    numbering = _Numbering(source)
+    for number, record in read_records(source, form, "references"):
+        where = f"{source}:{number}"
+        value = names.get(record, "references", where)
+        if value is ABSENT:
+            raise DataError(
+                "no references in this record; name their field with --field references=FIELD",
+                where,
+            )
+        _add(
+            records,
+            numbering.id(names.get(record, "id", where), number, len(records.lines)),
+            Line(
+                number,
+                None,
+                text.references(value, where),
+                _cluster(names, record, where),
+                names.rest(record),
+            ),
+        )
+    return records
+
+
+def _parallel_references(sources: Sequence[str]) -> Records:
+    """Line-aligned files, one per reference; an empty line is no reference."""
+    columns = [
+        [record["references"] for _, record in read_records(source, "text", "references")]
+        for source in sources
+    ]
+    for source, column in zip(sources[1:], columns[1:], strict=True):
+        if len(column) != len(columns[0]):
+            raise DataError(
+                f"{len(column)} lines, but {sources[0]} has {len(columns[0])}; "
+                "line-aligned files must be of one length",
+                source,
+            )
+    records = Records(sources[0], "text")
+    for number, texts in enumerate(zip(*columns, strict=True), start=1):
+        references = tuple(one for one in texts if one)
+        if not references:
+            raise DataError(
+                "an empty line in every reference file: this example has no reference",
+                f"{sources[0]}:{number}",
+            )
+        records.lines[str(number)] = Line(number, None, references, None, {})
+    return records
+
+
+class _Numbering:
+    """Ids are in every record of a file or in none; in none, the line number is the id."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._numbered: bool | None = None
+
+    def id(self, value: Any, number: int, position: int) -> str:
+        where = f"{self._source}:{number}"
+        if self._numbered is None:
+            self._numbered = value is ABSENT
+        if self._numbered != (value is ABSENT):
+            raise DataError(
+                "no id in this record, but the records before it have one; "
+                "name the field with --field id=FIELD"
+                if value is ABSENT
+                else "an id in this record, but the records before it have none",
+                where,
+            )
+        return str(position + 1) if value is ABSENT else text_id(value, where)
+
+
+def _add(records: Records, id: str, line: Line) -> None:
+    if id in records.lines:
+        raise DataError(
+            f'id "{id}" already appeared at {records.where(id)}; ids must be unique',
+            f"{records.source}:{line.number}",
+        )
+    records.lines[id] = line
+
+
+def _cluster(names: FieldNames, record: Record, where: str) -> str | None:
+    value = names.get(record, "cluster", where)
+    if value is ABSENT:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DataError("the cluster must be a string or a whole number", where)
+    return str(value)

@@ -1,0 +1,180 @@
+"""Results as a table for the terminal; hostile text stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from evalkit.results import Result
+
+Record = Mapping[str, Any]
+WIDE = 200  # columns where the output is not a terminal
+
+
+def plain(text: str) -> str:
+    """Without control characters, which could drive the terminal."""
+    return "".join(one if one.isprintable() else "�" for one in text)
+
+
+def console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return (
+        made
+        if made.is_terminal
+        else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=WIDE)
+    )
+
+
+def score_table(results: Sequence[Result]) -> Group:
+    """Systems of one set by metric; a row more for each slice."""
+    parts: list[Table | Text] = []
+    for name, members in _by_set(results).items():
+        parts.append(_set_table(name, members))
+        parts.extend(_footnotes(members))
+    return Group(*parts)
+
+
+def _by_set(results: Sequence[Result]) -> dict[str, list[Result]]:
+    sets: dict[str, list[Result]] = {}
+    for result in results:
+        sets.setdefault(result.set, []).append(result)
+    return sets
+
+
+def _set_table(name: str, members: Sequence[Result]) -> Table:
+    columns = _columns(members[0])
+    slices = _slices(members[0])
+    table = Table(title=Text(plain(name)), title_justify="left", title_style="bold", box=None)
+    table.add_column("system", no_wrap=True, overflow="fold")
+    if len(slices) > 1:
+        table.add_column("slice", no_wrap=True, overflow="fold")
+    table.add_column("n", justify="right")
+    for label, output, record in columns:
+        arrow = "↑" if record["higher_is_better"] else "↓"
+        heading = label if output == record["metric"] else f"{label} {output}"
+        table.add_column(Text(f"{heading} {arrow}"), justify="right", overflow="fold")
+    for result in members:
+        cells = {
+            (record["label"], record["output"], _slice_name(record)): record
+            for record in result.scores
+        }
+        for position, part in enumerate(slices):
+            row = [cells.get((label, output, part)) for label, output, _ in columns]
+            present = [record for record in row if record is not None]
+            if not present:
+                continue
+            system = Text(plain(result.system)) if position == 0 else Text("")
+            lead = [system, Text(plain(part or ""))] if len(slices) > 1 else [system]
+            table.add_row(*lead, Text(f"{present[0]['n']:,}"), *map(_cell, row))
+    return table
+
+
+def _columns(result: Result) -> list[tuple[str, str, Record]]:
+    return [
+        (record["label"], record["output"], record)
+        for record in result.scores
+        if record["slice"] is None
+    ]
+
+
+def _slices(result: Result) -> list[str | None]:
+    return list(dict.fromkeys(_slice_name(record) for record in result.scores))
+
+
+def _slice_name(record: Record) -> str | None:
+    part = record["slice"]
+    return None if part is None else f"{part['field']}={part['value']}"
+
+
+def _cell(record: Record | None) -> Text:
+    if record is None:
+        return Text("")
+    if record["value"] is None:
+        return Text(record["status"], style="yellow")
+    digits = 2 if (record["scale"][1] or 100) > 1 else 4
+    cell = Text(f"{record['value']:.{digits}f}", style="bold")
+    bounds = record["interval"]
+    if bounds is not None:
+        cell.append(f" [{bounds['low']:.{digits}f}, {bounds['high']:.{digits}f}]", style="not bold")
+    elif record["interval_reason"] != "not asked for":
+        cell.append(" [no interval]", style="not bold yellow")
+    return cell
+
+
+def _footnotes(members: Sequence[Result]) -> Iterator[Text]:
+    whole = [record for record in members[0].scores if record["slice"] is None]
+    with_interval = [record["interval"] for record in whole if record["interval"]]
+    if with_interval:
+        one = with_interval[0]
+        methods = "/".join(dict.fromkeys(found["method"] for found in with_interval))
+        unit = "cluster" if one["clusters"] else "example"
+        yield Text(
+            f"{one['level']:.0%} intervals ({methods}), "
+            f"{one['resamples']:,} resamples of {one['units']:,} {unit}s, seed {one['seed']}",
+            style="dim",
+        )
+    for label in dict.fromkeys(record["label"] for record in whole):
+        found = next(record for record in whole if record["label"] == label)
+        if found["signature"] is not None:
+            yield Text(plain(f"{label}: {found['signature']}"), style="dim")
+
+
+def notes(results: Sequence[Result]) -> Iterator[str]:
+    """One line per caution, with how often it applies; for stderr."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        for warning in result.warnings:
+            place = f"{result.system}"
+            if warning["slice"]:
+                place += f", {warning['slice']['field']}={warning['slice']['value']}"
+            subject = f"{warning['metric']}: " if warning["metric"] else ""
+            message = f"{subject}{warning['message']}"
+            seen.setdefault((warning["code"], subject), []).append(f"{place}: {message}")
+        for record in result.scores:
+            if record["slice"] is None and record["status"] != "ok":
+                text = f"{result.system}: {record['label']}: {record['status']}: {record['reason']}"
+                seen.setdefault((record["status"], record["label"]), []).append(text)
+            elif record["interval"] is None and record["interval_reason"] != "not asked for":
+                text = (
+                    f"{result.system}: {record['label']} {_slice_name(record) or ''}".rstrip()
+                    + f": no interval: {record['interval_reason']}"
+                )
+                seen.setdefault(("no-interval", record["label"]), []).append(text)
+    for (_, _), messages in seen.items():
+        more = f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else ""
+        yield plain(messages[0] + more)
+
+
+def listing(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and what they are."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    for name, title in rows:
+        table.add_row(Text(plain(name)), Text(plain(title)))
+    return table
+
+
+def written(folder: Path) -> str:
+    return plain(f"wrote {folder}")
+
+
+def facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields of a catalogue entry, one line each."""
+    for key, value in found.items():
+        if key == "outputs":
+            for output in value:
+                low, high = ("open" if one is None else f"{one:g}" for one in output["scale"])
+                better = "higher" if output["higher_is_better"] else "lower"
+                yield "output", f"{output['output']}: {low} to {high}, {better} is better"
+        elif key == "parameters":
+            for one in value:
+                yield "parameter", f"{one['name']}: {one['type']} = {one['default']!r}"
+        elif value not in (None, "", []):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield key.replace("_", " "), " ".join(text.split())

@@ -1,0 +1,243 @@
+"""A result: what one system scored on one set; written whole or not at all, read back, found."""
+
+from __future__ import annotations
+
+import gzip
+import html
+import io
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from evalkit.errors import MissingDependencyError, ResultError, UsageError
+from evalkit.table import Table
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """`document` is result.json; `tables` by label; `examples` one record per example; `run` what
+    varies from run to run (files, times, versions)."""
+
+    document: Mapping[str, Any]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    examples: Sequence[Mapping[str, Any]] = ()
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        return str(self.document["system"])
+
+    @property
+    def set(self) -> str:
+        return str(self.document["set"])
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        return list(self.document["scores"])
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        return list(self.document["warnings"])
+
+    def value(self, metric: str, output: str | None = None) -> float:
+        """The value over the whole set; KeyError where there is none."""
+        for record in self.scores:
+            if (
+                record["slice"] is None
+                and metric in (record["metric"], record["label"])
+                and output in (None, record["output"])
+                and record["value"] is not None
+            ):
+                return float(record["value"])
+        raise KeyError(metric if output is None else f"{metric}/{output}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.document)
+
+    def to_json(self) -> str:
+        """The bytes of result.json."""
+        return encode(self.document).decode()
+
+    def to_pandas(self) -> Any:
+        """One row per score, the interval's fields as `interval_low` and so on."""
+        try:
+            import pandas
+        except ImportError:
+            raise MissingDependencyError("to_pandas needs pandas>=2: pip install pandas") from None
+        return pandas.DataFrame([_flat(record) for record in self.scores])
+
+    def _repr_html_(self) -> str:
+        head = "<tr><th>metric</th><th>slice</th><th>n</th><th>value</th><th>interval</th></tr>"
+        body = "".join(_html_row(record) for record in self.scores)
+        caption = f"<caption>{html.escape(self.system)} on {html.escape(self.set)}</caption>"
+        return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
+
+    def save(self, folder: str | Path, *, replace: bool = False) -> Path:
+        """Write `<folder>/<set>/<system>/`; ResultError where it holds a result of other inputs."""
+        check(Path(folder), self.document, replace=replace)
+        return write(Path(folder), self)
+
+
+def encode(document: Any) -> bytes:
+    """Sorted keys, indented, one final newline."""
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1) + b"\n"
+
+
+def folder_of(root: Path, document: Mapping[str, Any]) -> Path:
+    return root / safe_name(document["set"], "set") / safe_name(document["system"], "system")
+
+
+def safe_name(name: str, what: str) -> str:
+    """A name as a folder's name; UsageError where it would lead elsewhere."""
+    bad = not name or name in (".", "..") or name.startswith((".", "-")) or len(name.encode()) > 200
+    if bad or any(one in '/\\:*?"<>|' or not one.isprintable() for one in name):
+        way_out = "--set NAME" if what == "set" else "NAME=FILE"
+        raise UsageError(f"the {what} {name!r} cannot name a folder; choose another with {way_out}")
+    return name
+
+
+def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> None:
+    """Before the work: may this result be written here? ResultError where not."""
+    target = folder_of(root, document)
+    _require_writable(root)
+    if replace or not target.exists():
+        return
+    if not (target / "result.json").is_file():
+        raise ResultError(
+            "exists and is not a result; move it or choose another --out", f"{target}"
+        )
+    stored = load(target).document
+    if stored["inputs"] != document["inputs"]:
+        raise ResultError(
+            "holds the result of other inputs; "
+            "keep both with NAME=FILE, or overwrite it with --replace",
+            str(target),
+        )
+
+
+def _require_writable(root: Path) -> None:
+    place = root
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise ResultError("cannot be written; choose another folder with --out FOLDER", str(root))
+
+
+def write(root: Path, result: Result) -> Path:
+    """The whole folder beside its place, then renamed into it."""
+    target = folder_of(root, result.document)
+    aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        (aside / "new" / "tables").mkdir(parents=True)
+        _write_files(aside / "new", result)
+        if target.exists():
+            target.rename(aside / "old")
+        (aside / "new").rename(target)
+    except OSError as error:
+        if not target.exists() and (aside / "old").exists():
+            (aside / "old").rename(target)
+        raise ResultError(f"cannot be written: {error.strerror}", str(target)) from None
+    finally:
+        if not target.exists() and (aside / "old").exists():
+            (aside / "old").rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+    return target
+
+
+def _write_files(folder: Path, result: Result) -> None:
+    (folder / "result.json").write_bytes(encode(result.document))
+    (folder / "run.json").write_bytes(encode(result.run))
+    for label, table in result.tables.items():
+        with (folder / table_file(label)).open("wb") as stream:
+            table.save(stream)
+    if result.examples:
+        (folder / "examples.jsonl.gz").write_bytes(_lines(result.examples))
+
+
+def table_file(label: str) -> str:
+    """`tables/chrf.npz`; parameters are spelled with what a file name may hold."""
+    kept = "".join(one if one.isalnum() or one in "._=,-" else "_" for one in label)
+    return f"tables/{kept[:150]}.npz"
+
+
+def _lines(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """Gzipped JSON lines without a time stamp: equal records give equal bytes."""
+    content = io.BytesIO()
+    with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=3, mtime=0) as packed:
+        encoder = msgspec.json.Encoder(order="sorted")
+        for record in records:
+            packed.write(encoder.encode(record) + b"\n")
+    return content.getvalue()
+
+
+def load(path: str | Path) -> Result:
+    """A result folder, or the result.json in it; ResultError where it cannot be read."""
+    folder = Path(path)
+    if folder.name == "result.json":
+        folder = folder.parent
+    where = str(folder / "result.json")
+    try:
+        document = msgspec.json.decode((folder / "result.json").read_bytes())
+    except OSError as error:
+        raise ResultError(f"no result here: {error.strerror}", where) from None
+    except msgspec.DecodeError as error:
+        raise ResultError(f"not valid JSON: {error}", where) from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise ResultError(
+            f"a result of schema {schema}, but this evalkit reads {SCHEMA}; "
+            "score again or use the evalkit that wrote it",
+            where,
+        )
+    labels = {record["label"] for record in document["scores"] if record["status"] == "ok"}
+    tables = {label: Table.load(folder / table_file(label)) for label in sorted(labels)}
+    run = folder / "run.json"
+    return Result(
+        document,
+        tables,
+        _read_lines(folder / "examples.jsonl.gz"),
+        msgspec.json.decode(run.read_bytes()) if run.is_file() else {},
+    )
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    try:
+        with gzip.open(path, "rb") as lines:
+            return [msgspec.json.decode(line) for line in lines]
+    except (OSError, EOFError, msgspec.DecodeError) as error:
+        raise ResultError(f"damaged: {error}; score again", str(path)) from None
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in record.items() if key not in ("interval", "slice")}
+    chosen = record["slice"] or {}
+    flat["slice_field"], flat["slice_value"] = chosen.get("field"), chosen.get("value")
+    for key, value in (record["interval"] or {}).items():
+        flat[f"interval_{key}"] = value
+    return flat
+
+
+def _html_row(record: Mapping[str, Any]) -> str:
+    chosen, bounds = record["slice"], record["interval"]
+    cells = (
+        record["label"]
+        if record["output"] == record["metric"]
+        else f"{record['label']} {record['output']}",
+        f"{chosen['field']}={chosen['value']}" if chosen else "",
+        str(record["n"]),
+        record["status"] if record["value"] is None else f"{record['value']:.4g}",
+        f"[{bounds['low']:.4g}, {bounds['high']:.4g}]"
+        if bounds
+        else str(record.get("interval_reason")),
+    )
+    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

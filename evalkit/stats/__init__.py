@@ -1,0 +1,1 @@
+"""Weights, resamples and intervals: what evalkit knows of chance."""

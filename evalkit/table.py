@@ -1,0 +1,160 @@
+"""Table: what a metric made of the examples, once; rows of numbers in order of id."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.errors import MetricError, ResultError
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+SCHEMA = 1
+_EXACT = (np.uint8, np.uint16, np.uint32, np.int32, np.int64, np.float32)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Tables concatenate, pair and compare only if their headers are equal.
+
+    `fit` and `references` are sha256 of the fitted state and of the canonical references.
+    """
+
+    metric: str
+    parameters: Mapping[str, Any]
+    signature: str
+    outputs: tuple[str, ...]
+    fit: str
+    references: str
+    scoring: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def difference(self, other: Header) -> str | None:
+        """The first field in which two headers differ, or None."""
+        return next((key for key, ours in asdict(self).items() if ours != asdict(other)[key]), None)
+
+
+@dataclass(frozen=True)
+class Table:
+    """`ids` [n] UTF-8, sorted; `owner` [r] row -> example; `rows` [r, k] in a small exact dtype."""
+
+    header: Header
+    ids: tuple[bytes, ...]
+    owner: Ints
+    rows: Array
+
+    @classmethod
+    def of(cls, header: Header, ids: Sequence[bytes], blocks: Sequence[Array]) -> Table:
+        """From one finite [r_i, k] array per id, in any order; MetricError otherwise."""
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        _check_blocks(header, ids, blocks, order)
+        owner = np.repeat(np.arange(len(ids)), [len(blocks[i]) for i in order])
+        rows = np.concatenate([blocks[i] for i in order]) if order else np.zeros((0, 0))
+        return cls(header, tuple(ids[i] for i in order), owner, _smallest(rows))
+
+    def take(self, chosen: NDArray[np.bool_]) -> Table:
+        """The chosen examples [n] under the same fit: a slice."""
+        numbers = np.cumsum(chosen) - 1
+        kept = chosen[self.owner]
+        ids = tuple(one for one, keep in zip(self.ids, chosen, strict=True) if keep)
+        return Table(self.header, ids, numbers[self.owner[kept]], self.rows[kept])
+
+    def save(self, stream: BinaryIO) -> None:
+        """As one .npz; equal tables give equal bytes."""
+        header = msgspec.json.encode(asdict(self.header), order="sorted")
+        blob = b"".join(self.ids)
+        np.savez_compressed(
+            stream,
+            header=np.frombuffer(header, np.uint8),
+            ids=np.frombuffer(blob, np.uint8),
+            offsets=np.cumsum([0, *map(len, self.ids)]),
+            owner=self.owner,
+            rows=self.rows,
+        )
+
+    @classmethod
+    def load(cls, source: Path | BinaryIO) -> Table:
+        """ResultError where the file is not a table of this schema."""
+        where = str(source) if isinstance(source, Path) else None
+        try:
+            content = source.read_bytes() if isinstance(source, Path) else source.read()
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+                header = msgspec.json.decode(stored["header"].tobytes())
+                if header["schema"] != SCHEMA:
+                    raise ResultError(
+                        f"a table of schema {header['schema']}, but this evalkit reads {SCHEMA}; "
+                        "score again or use the evalkit that wrote it",
+                        where,
+                    )
+                blob, offsets = stored["ids"].tobytes(), stored["offsets"].tolist()
+                ids = tuple(blob[i:j] for i, j in itertools.pairwise(offsets))
+                header["outputs"] = tuple(header["outputs"])
+                return cls(Header(**header), ids, stored["owner"], stored["rows"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ResultError(f"not a table, or damaged ({error}); score again", where) from None
+
+
+def concat(tables: Sequence[Table]) -> Table:
+    """Shards to one table, whatever their order; MetricError if their headers differ."""
+    first = tables[0]
+    for table in tables[1:]:
+        require_same(first.header, table.header)
+    blocks: list[Array] = []
+    ids: list[bytes] = []
+    for table in tables:
+        ends = np.searchsorted(table.owner, np.arange(1, len(table.ids)))
+        blocks.extend(np.split(table.rows, ends))
+        ids.extend(table.ids)
+    return Table.of(first.header, ids, blocks)
+
+
+def require_same(ours: Header, theirs: Header) -> None:
+    if differs := ours.difference(theirs):
+        raise MetricError(
+            f"tables of {ours.metric} and {theirs.metric} differ in their {differs}; "
+            "score both with the same metric, parameters and references"
+        )
+
+
+def as_block(values: Any, metric: str, where: str) -> Array:
+    """One example's rows as [r, k]; MetricError where a value is not finite."""
+    block = np.atleast_2d(np.asarray(values))
+    if block.dtype.kind not in "buif" or not np.isfinite(block).all():
+        raise MetricError(f'{metric}: the rows of id "{where}" are not finite numbers')
+    return block
+
+
+def _check_blocks(
+    header: Header, ids: Sequence[bytes], blocks: Sequence[Array], order: Sequence[int]
+) -> None:
+    if len(ids) != len(blocks):
+        raise MetricError(f"{header.metric}: {len(blocks)} rows for {len(ids)} examples")
+    for i, j in itertools.pairwise(order):
+        if ids[i] == ids[j]:
+            raise MetricError(f'{header.metric}: id "{ids[i].decode()}" appears twice')
+    if len({block.shape[1] for block in blocks}) > 1:
+        raise MetricError(f"{header.metric}: rows of different lengths")
+
+
+def _smallest(rows: Array) -> Array:
+    """In the smallest dtype that holds every value exactly."""
+    for dtype in _EXACT:
+        with np.errstate(invalid="ignore", over="ignore"):
+            small = rows.astype(dtype)
+        if np.array_equal(small, rows):
+            return small
+    return rows.astype(np.float64)
+
+
+def ids_of(names: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(name.encode() for name in names)

@@ -1,0 +1,1 @@
+"""Where tables are built and kept: in this process, in a pool of processes, in a cache."""

@@ -1,0 +1,79 @@
+"""From examples to a table: from the cache, in this process, or in a pool where it pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from evalkit.metric import Fitted, Metric
+from evalkit.records.example import System
+from evalkit.table import Array, Table
+from evalkit.tables import cache as caches
+from evalkit.tables.cache import Cache
+from evalkit.tables.pool import Pool, blocks
+
+FIRST, BATCH = 8, 256  # examples in the first batch, whose time is taken, and in the largest
+WORTHWHILE = 4.0  # seconds of work left; starting two processes takes about one
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """No progress."""
+
+
+@dataclass
+class Builder:
+    """Builds tables; `pool` None computes in this process, `eager` starts the pool at once."""
+
+    cache: Cache | None = None
+    pool: Pool | None = None
+    progress: Progress = silent
+    eager: bool = False
+    hits: list[str] = field(default_factory=list)
+
+    def table(self, metric: Metric, system: System, fitted: Fitted, references: str) -> Table:
+        """references: the sha256 of the canonical references; rows are in order of id."""
+        header = metric.header(fitted, references)
+        key = None
+        if self.cache is not None:
+            key = caches.key(metric, header, system.predictions_digest)
+            if (found := self.cache.get(key)) is not None and found.header == header:
+                self.hits.append(f"{system.name}/{metric.label}")
+                return found
+        table = Table.of(header, system.ids, self._blocks(metric, system, fitted))
+        if self.cache is not None and key is not None:
+            self.cache.put(key, table)
+        return table
+
+    def _blocks(self, metric: Metric, system: System, fitted: Fitted) -> list[Array]:
+        """Here while the work left is short, then in the pool."""
+        stage = f"{system.name}: {metric.label}"
+        total = len(system.examples)
+        found: list[Array] = []
+        started = time.perf_counter()
+        size = FIRST
+        each = 0.0
+        while len(found) < total:
+            self.progress(stage, len(found), total)
+            pays = bool(found) and each * (total - len(found)) > WORTHWHILE
+            if self.pool is not None and (self.eager or pays):
+                break
+            found.extend(blocks(metric, system.examples[len(found) : len(found) + size], fitted))
+            each = (time.perf_counter() - started) / len(found)
+            size = min(2 * size, BATCH)
+        rest = system.examples[len(found) :]
+        if rest and self.pool is not None:
+            size = _batch(len(rest), self.pool.workers)
+            batches = [rest[i : i + size] for i in range(0, len(rest), size)]
+            for done in self.pool.map(metric, batches, fitted):
+                found.extend(done)
+                self.progress(stage, len(found), total)
+        self.progress(stage, total, total)
+        return found
+
+
+def _batch(examples: int, workers: int) -> int:
+    """Small enough that every worker gets eight, so that none waits long for the last."""
+    return max(1, min(BATCH, examples // (8 * workers)))

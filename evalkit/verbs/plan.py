@@ -1,0 +1,102 @@
+"""What is to be scored, known before any work: options, units, slices, identity of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evalkit.errors import DataError, UsageError, did_you_mean
+from evalkit.protocol import Protocol
+from evalkit.records.example import System, digest
+from evalkit.records.joining import labels
+from evalkit.results import SCHEMA
+from evalkit.stats.intervals import METHODS
+
+BOOTSTRAPS = ("poisson", "multinomial")
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What a value or an interval depends on; all of it is written into the result.
+
+    cluster: resample by the examples' clusters; None: where every example has one.
+    """
+
+    resamples: int = 2000
+    level: float = 0.95
+    seed: int = 12345
+    interval: str = "auto"
+    bootstrap: str = "poisson"
+    cluster: bool | None = None
+    slices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.interval not in METHODS:
+            hint = did_you_mean(self.interval, METHODS)
+            raise UsageError(f'no interval is called "{self.interval}"{hint}')
+        if self.bootstrap not in BOOTSTRAPS:
+            hint = did_you_mean(self.bootstrap, BOOTSTRAPS)
+            raise UsageError(f'no bootstrap is called "{self.bootstrap}"{hint}')
+        if not 0 < self.level < 1:
+            raise UsageError(f"the level is a share such as 0.95, not {self.level}")
+        if self.resamples < 100:
+            raise UsageError(f"{self.resamples} resamples are too few; take at least 100")
+        if self.seed < 0:
+            raise UsageError("the seed must not be negative")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One system with what its result will say of its inputs, known before any work."""
+
+    system: System
+    document: Mapping[str, Any]
+    clusters: tuple[str, ...] | None
+    slices: Mapping[str, tuple[str, ...]]
+
+    @property
+    def unit_key(self) -> tuple[Any, ...]:
+        """Plans with equal keys share their weights."""
+        return self.system.references_digest, self.clusters, tuple(self.slices.items())
+
+
+def plan(system: System, protocol: Protocol, options: ScoreOptions, set_name: str | None) -> Plan:
+    """DataError where a slice or cluster field is not there."""
+    clusters = _clusters(system, options)
+    slices = {field: tuple(labels(system, field)) for field in options.slices}
+    stored = {key: value for key, value in asdict(options).items() if key != "cluster"}
+    document = {
+        "schema": SCHEMA,
+        "kind": "score",
+        "system": system.name,
+        "set": set_name or f"{protocol.name}-{system.references_digest[:8]}",
+        "protocol": protocol.name,
+        "options": {**stored, "cluster": clusters is not None, "slices": list(options.slices)},
+        "inputs": {
+            "predictions": system.predictions_digest,
+            "references": system.references_digest,
+            "groups": digest([clusters, *slices.items()]),
+            "examples": len(system.examples),
+            "clusters": None if clusters is None else len(set(clusters)),
+            "missing": system.missing,
+        },
+    }
+    return Plan(system, document, clusters, slices)
+
+
+def _clusters(system: System, options: ScoreOptions) -> tuple[str, ...] | None:
+    if options.cluster is False:
+        return None
+    with_cluster = sum(example.cluster is not None for example in system.examples)
+    where = system.sources[0] if system.sources else None
+    if with_cluster == 0:
+        if options.cluster:
+            raise DataError("no record has a cluster; name its field with --cluster FIELD", where)
+        return None
+    if with_cluster < len(system.examples):
+        id = next(example.id for example in system.examples if example.cluster is None)
+        raise DataError(
+            f'id "{id}" has no cluster, but others have; complete them, or --cluster none', where
+        )
+    return tuple(str(example.cluster) for example in system.examples)
