@@ -108,12 +108,14 @@ def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> None:
     """Before the work: may this result be written here? ResultError where not."""
     target = folder_of(root, document)
     _require_writable(root)
-    if replace or not target.exists():
+    if not target.exists():
         return
     if not (target / "result.json").is_file():
         raise ResultError(
-            "exists and is not a result; move it or choose another --out", f"{target}"
+            "exists and is not a result; move it or choose another --out", str(target)
         )
+    if replace:
+        return
     stored = load(target).document
     if stored["inputs"] != document["inputs"]:
         raise ResultError(

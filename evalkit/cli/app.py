@@ -59,6 +59,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="evalkit", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # how typer reports Ctrl-C
+            raise KeyboardInterrupt
         return int(code or 0)
     except EvalkitError as error:
         print_error(error.kind, error.message, error.where, as_json=as_json)

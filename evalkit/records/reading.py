@@ -34,6 +34,7 @@ def read_systems(
     of an example; of plain text there is one file per reference).
     """
     named = _name_files(predictions)
+    _refuse_twins(named)
     found: list[tuple[str, Records]] = []
     for name, source in named:
         by_system = _read_predictions(source, options, separate_references=bool(references))

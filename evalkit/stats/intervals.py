@@ -142,7 +142,9 @@ def _point_error(situation: Situation) -> float:
         if influence is None:
             raise NoIntervalError("this metric has no standard error; try --interval percentile")
         error = float(np.sqrt(np.square(influence[:, situation.output]).sum()))
-    if error <= FLAT * abs(situation.resamples.point[situation.output]):
+    values = situation.resamples.values[:, situation.output]
+    point = situation.resamples.point[situation.output]
+    if error <= FLAT * abs(point) or (values == point).all():
         raise NoIntervalError(
             f"all {situation.units} units agree, so that resampling cannot see the uncertainty"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -66,9 +66,7 @@ def resample(
         threads = 1
     with ThreadPoolExecutor(threads) as pool:
         starts = range(0, count, block)
-        done: Iterable[list[tuple[Floats, Floats]]]
-        done = map(measure, starts) if threads == 1 else pool.map(measure, starts)
-        for measured in done:
+        for measured in map(measure, starts) if threads == 1 else pool.map(measure, starts):
             blocks.append(measured)
             progress(min(len(blocks) * block, count))
     return [
@@ -76,7 +74,7 @@ def resample(
             points[i][0][0],
             points[i][1][0],
             *(
-                np.concatenate([measured[i][part] for measured in blocks])[:count]
+                np.concatenate([points[i][part][:0], *(done[i][part] for done in blocks)])[:count]
                 for part in (0, 1)
             ),
         )

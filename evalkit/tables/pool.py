@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
@@ -92,11 +94,13 @@ class Pool:
         return self
 
     def __exit__(self, kind: object, *rest: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=kind is None, cancel_futures=True)
-            if kind is not None:
-                for process in list((self._executor._processes or {}).values()):
-                    process.terminate()
+        if self._executor is None:
+            return
+        processes = list((self._executor._processes or {}).values())
+        self._executor.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is not None:
+            for process in processes:
+                process.terminate()
 
     def map(
         self, metric: Metric, batches: Sequence[Sequence[Example]], fitted: Fitted
@@ -104,9 +108,10 @@ class Pool:
         """The blocks of each batch, in order."""
         recipe = Recipe.of(metric)
         executor = self._start()
-        waiting: list[Future[list[Array]]] = [
-            executor.submit(_in_worker, recipe, batch, fitted) for batch in batches
-        ]
+        with _interrupts_blocked():
+            waiting: list[Future[list[Array]]] = [
+                executor.submit(_in_worker, recipe, batch, fitted) for batch in batches
+            ]
         for future in waiting:
             yield future.result()
 
@@ -114,6 +119,19 @@ class Pool:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
         return self._executor
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes started here inherit the mask: an interrupt is for this process alone to handle."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def processors() -> int:

@@ -1,0 +1,31 @@
+"""Values that were derived by hand; every metric in the catalogue has its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import evalkit
+from evalkit import catalogue
+
+FOLDER = Path(__file__).parent / "golden" / "metrics"
+NAMES = sorted(catalogue.entries("metrics"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden(name: str) -> None:
+    path = FOLDER / f"{name}.json"
+    assert path.is_file(), f"derive a value of {name} by hand and write it to {path}"
+    golden = json.loads(path.read_text(encoding="utf-8"))
+    assert golden["derivation"]
+    metric = catalogue.metric_class(name)(**golden["parameters"])
+    result = evalkit.score(
+        [example["prediction"] for example in golden["examples"]],
+        [example["references"] for example in golden["examples"]],
+        [metric],
+        interval="none",
+    )
+    for output, value in golden["values"].items():
+        assert result.value(name, output) == pytest.approx(value, rel=1e-12)
