@@ -265,10 +265,10 @@ class MeanMetric(SumMetric):
     def gradient(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
         b, k = sums.shape
         slope = np.zeros((b, k - 1, k))
-        means = self.from_sums(sums, scoring)
-        count = np.maximum(sums[:, -1:], np.finfo(float).tiny)
-        slope[:, np.arange(k - 1), np.arange(k - 1)] = 1 / count
-        slope[:, :, -1] = np.nan_to_num(-means / count)
+        count = sums[:, -1:]
+        share = np.divide(1.0, count, out=np.zeros_like(count), where=count > 0)
+        slope[:, np.arange(k - 1), np.arange(k - 1)] = share
+        slope[:, :, -1] = -sums[:, :-1] * share**2
         return slope
 
 

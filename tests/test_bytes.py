@@ -21,7 +21,7 @@ from evalkit.metric import MeanMetric, Metric, Output
 from evalkit.stats.paired import paired_difference
 from evalkit.stats.resampling import resample
 from evalkit.stats.weights import PoissonDraws, unit_keys
-from evalkit.table import Header, Table
+from evalkit.table import Floats, Header, Table
 from tests.conftest import ROOT
 from tests.corpora import text_system
 
@@ -101,7 +101,11 @@ def write(folder: Path, order: list[int]) -> None:
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as stream:
             for i in order:
                 one = system.examples[i]
-                record = {"id": one.id, "doc": f"d{i // 5}", "domain": "ab"[i % 2]}
+                record: dict[str, object] = {
+                    "id": one.id,
+                    "doc": f"d{i // 5}",
+                    "domain": "ab"[i % 2],
+                }
                 record |= (
                     {"prediction": one.prediction}
                     if name == "preds"
@@ -197,7 +201,7 @@ class Mean(MeanMetric):
         return iter(())
 
 
-def table_of(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Table:
+def table_of(values: Floats) -> Table:
     ids = [f"{i:05d}".encode() for i in range(len(values))]
     header = Header("mean", {}, "", ("mean",), "", "set")
     return Table.of(header, ids, [np.array([[value, 1.0]]) for value in values])

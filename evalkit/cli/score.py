@@ -110,5 +110,5 @@ def score(
     else:
         terminal.console().print(terminal.score_table(run.results))
     if not quiet:
-        for line in (*run.notes, *terminal.notes(run.results), *map(terminal.written, run.folders)):
+        for line in (*run.notes, *terminal.notes(run.results), *terminal.written(run.folders)):
             note(line)

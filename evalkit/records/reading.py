@@ -10,7 +10,14 @@ from typing import Any
 from evalkit.errors import DataError, UsageError
 from evalkit.records import text
 from evalkit.records.example import System
-from evalkit.records.fields import ABSENT, PREDICTION_FILE, REFERENCE_FILE, FieldNames, text_id
+from evalkit.records.fields import (
+    ABSENT,
+    PREDICTION_FILE,
+    REFERENCE_FILE,
+    FieldNames,
+    shown,
+    text_id,
+)
 from evalkit.records.formats import Record, format_of, read_records
 from evalkit.records.joining import Line, Records, join
 from evalkit.records.lines import COMPRESSIONS
@@ -214,6 +221,10 @@ def _cluster(names: FieldNames, record: Record, where: str) -> str | None:
     value = names.get(record, "cluster", where)
     if value is ABSENT:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError("the cluster must be a string or a whole number", where)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int):
+        raise DataError(
+            f"the cluster must be a string or a whole number, not {shown(value)}", where
+        )
     return str(value)

@@ -160,8 +160,13 @@ def listing(rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def written(folder: Path) -> str:
-    return plain(f"wrote {folder}")
+def written(folders: Sequence[Path]) -> Iterator[str]:
+    """A line each for a few folders, one line for many."""
+    if len(folders) <= 3:
+        yield from (plain(f"wrote {folder}") for folder in folders)
+    else:
+        parents = dict.fromkeys(str(folder.parent) for folder in folders)
+        yield plain(f"wrote {len(folders)} results to {', '.join(parents)}")
 
 
 def facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

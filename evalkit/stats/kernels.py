@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-WORTHWHILE = 50_000_000  # weights; numpy draws that many in the time that numba takes to load
+WORTHWHILE = 200_000_000  # weights; numpy draws that many while numba is being loaded
 
 
 def poisson(weights: int | None = None) -> Callable[..., None] | None:

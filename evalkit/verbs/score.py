@@ -164,7 +164,7 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
     for result in run.results:
         _refuse_unavailable(result, request.require)
     if builder.hits:
-        run.notes.append(f"{len(builder.hits)} tables came from the cache (--no-cache)")
+        run.notes.append(f"from the cache (--no-cache): {', '.join(builder.hits)}")
     if request.out is not None:
         about = _run_record(request, systems, started)
         run.results = [replace(result, run=about) for result in run.results]

@@ -1,4 +1,4 @@
-"""Every kind of bad input: one line that names the place and the way out, exit 2, nothing written."""
+"""Bad input of every kind: one line with the place and the way out, exit 2, nothing written."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ import pytest
 
 from tests.conftest import Command
 
-PREDS = [{"id": str(i), "prediction": f"a b c {i}"} for i in range(1, 11)]
-REFS = [{"id": str(i), "references": [f"a b c d {i}"]} for i in range(1, 11)]
-MANY = [{"id": i, "prediction": f"{i * 7919 % 10007}"} for i in range(9000)]
+PREDS: list[dict[str, object]] = [{"id": str(i), "prediction": f"a b c {i}"} for i in range(1, 11)]
+REFS: list[dict[str, object]] = [
+    {"id": str(i), "references": [f"a b c d {i}"]} for i in range(1, 11)
+]
+MANY: list[dict[str, object]] = [
+    {"id": i, "prediction": f"{i * 7919 % 10007}"} for i in range(9000)
+]
 SCORE = ("score", "preds.jsonl", "--refs", "refs.jsonl", "--metric", "bleu")
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import sacrebleu
-from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as Counter
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 
 import evalkit
 from evalkit.records.example import Example, System
@@ -158,7 +160,8 @@ def test_an_empty_line_is_no_reference_here_and_an_empty_reference_there() -> No
 def test_contract_of_the_underscore_methods() -> None:
     """What evalkit/text/sacrebleu_counts.py relies on, so that a new sacrebleu fails here first."""
     assert int(metadata.version("sacrebleu").split(".")[0]) == 2
-    hypotheses, references = ["a b c", "d"], [["a b d", "d"], ["a", None]]
+    hypotheses = ["a b c", "d"]
+    references: list[Any] = [["a b d", "d"], ["a", None]]
     bleu = BLEU()._extract_corpus_statistics(hypotheses, references)
     assert bleu == [[3, 3, 2, 1, 0, 0, 3, 2, 1, 0], [1, 1, 1, 0, 0, 0, 1, 0, 0, 0]]
     chrf = CHRF(char_order=2)._extract_corpus_statistics(hypotheses, references)
