@@ -18,6 +18,8 @@ from evalkit.panels import UnitRows, spread, weighted_sums
 from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Header, Ints, Table
 
+MOST_DIFFERENCES = 32  # sums; with more and no gradient of its own, a metric has no slopes
+
 IntervalKind = Literal["mean", "bootstrap-t", "centred", "percentile"]
 
 
@@ -225,15 +227,23 @@ class SumScorer:
     def measure(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
         sums = self.sums(weights)
         values = self.metric.from_sums(sums, self.scoring)
-        if not errors:
+        if not errors or not self.has_slopes:
             return values, np.full_like(values, np.nan)
         return values, spread(self.rows, weights, self.metric.gradient(sums, self.scoring))
+
+    @property
+    def has_slopes(self) -> bool:
+        """Central differences over very many sums would cost more than they tell."""
+        own = type(self.metric).gradient is not SumMetric.gradient
+        return own or self.rows.values.shape[1] <= MOST_DIFFERENCES
 
     def sums(self, weights: Array) -> Floats:
         """[b, k]."""
         return weighted_sums(self.rows, weights)
 
-    def influence(self) -> Floats:
+    def influence(self) -> Floats | None:
+        if not self.has_slopes:
+            return None
         ones = np.ones((1, len(self.rows.values)), np.uint8)
         slopes: Floats = self.metric.gradient(self.sums(ones), self.scoring)[0].T
         return np.asarray(self.rows.values @ slopes)

@@ -87,6 +87,22 @@ def test_block_size_and_threads_change_no_byte(
         assert one.tobytes() == other.tobytes()
 
 
+@given(count=st.integers(1, 130), at=st.integers(0, 129))
+@settings(max_examples=30, deadline=None)
+def test_a_row_of_weights_alone_is_a_row_among_many(
+    float_table: tuple[Metric, Table], count: int, at: int
+) -> None:
+    """BLAS takes another path for one row than for many: fixed panels do not."""
+    metric, table = float_table
+    scorer = metric.scorer(table)
+    weights = PoissonDraws(unit_keys(table.ids, 1, "set")).block(0, 192)
+    many = scorer.measure(weights, errors=True)
+    for part in (slice(0, count), slice(at, at + 1)):
+        few = scorer.measure(weights[part], errors=True)
+        for one, other in zip(few, many, strict=True):
+            assert one.tobytes() == other[part].tobytes()
+
+
 def test_fewer_resamples_are_the_first_of_more(float_table: tuple[Metric, Table]) -> None:
     metric, table = float_table
     draws = PoissonDraws(unit_keys(table.ids, 1, "set"))

@@ -107,6 +107,8 @@ def _auto(situation: Situation, declared: str) -> str:
     if declared in ("mean", "bootstrap-t"):
         if situation.proportion is not None:
             return "cluster-t" if situation.clustered else "wilson"
+        if np.isnan(situation.resamples.point_error[situation.output]):
+            return "percentile"
         if situation.units < FEWEST_FOR_BOOTSTRAP_T:
             return "cluster-t"
         usable = _usable(situation)

@@ -38,8 +38,8 @@ class DifferenceScorer:
         return ours - theirs, spread(self._rows(both), weights, np.concatenate(gradients, axis=2))
 
     def influence(self) -> Floats | None:
-        both = self._sums()
-        return None if both is None else both[1].influence() - both[0].influence()
+        ours, theirs = self.system.influence(), self.baseline.influence()
+        return None if ours is None or theirs is None else ours - theirs
 
     def binary(self, output: int) -> tuple[int, int] | None:
         return None
@@ -49,8 +49,9 @@ class DifferenceScorer:
         return None if ours is None or theirs is None else ours - theirs
 
     def _sums(self) -> tuple[SumScorer, SumScorer] | None:
-        if isinstance(self.baseline, SumScorer) and isinstance(self.system, SumScorer):
-            return self.baseline, self.system
+        both = self.baseline, self.system
+        if isinstance(both[0], SumScorer) and isinstance(both[1], SumScorer):
+            return (both[0], both[1]) if both[0].has_slopes else None
         return None
 
     def _rows(self, both: tuple[SumScorer, SumScorer]) -> UnitRows:
