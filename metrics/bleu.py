@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from evalkit.errors import MetricError, UnavailableError, did_you_mean
-from evalkit.metric import Fitted, Output, SumMetric
-from evalkit.records.example import Example
+from evalkit.metric import Output
 from evalkit.table import Floats
-from evalkit.text import sacrebleu_counts
+from evalkit.text.sacrebleu_counts import SacrebleuMetric
 
 SMOOTHING = {"none": 0.0, "floor": 0.1, "add-k": 1.0, "exp": 0.0}
 LOG_OF_ZERO = -9999999999.0  # sacrebleu's my_log
 
 
 @dataclass(frozen=True)
-class Bleu(SumMetric):
+class Bleu(SacrebleuMetric):
     """tokenize, smooth_method, smooth_value, max_ngram_order, effective_order: as in sacrebleu."""
 
     tokenize: str = "13a"
@@ -32,7 +30,6 @@ class Bleu(SumMetric):
     effective_order: bool = False
 
     outputs: ClassVar = (Output("bleu", (0, 100)),)
-    reads: ClassVar = "text"
     reference: ClassVar = "Papineni et al. 2002; Post 2018; sacrebleu 2.6.0"
 
     def __post_init__(self) -> None:
@@ -42,8 +39,7 @@ class Bleu(SumMetric):
         if self.max_ngram_order < 1:
             raise MetricError("bleu: max_ngram_order must be at least 1")
 
-    @cached_property
-    def _counter(self) -> Any:
+    def counter(self) -> Any:
         from sacrebleu.metrics.bleu import BLEU
 
         if self.tokenize not in BLEU.TOKENIZERS:
@@ -64,18 +60,11 @@ class Bleu(SumMetric):
             reason = " ".join(str(error).split())
             raise UnavailableError(f"bleu: tokenizer {self.tokenize}: {reason}") from None
 
-    def fit(self, references: Iterable[Sequence[str]]) -> Fitted:
-        return sacrebleu_counts.fit(references)
-
-    def signature(self, fitted: Fitted) -> str:
-        return sacrebleu_counts.signature(self._counter, fitted)
-
-    def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterator[list[float]]:
-        """[hypothesis length, closest reference length, correct 1..N, total 1..N]."""
-        return sacrebleu_counts.rows(self._counter, examples)
-
     def from_sums(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
-        """sacrebleu's BLEU.compute_bleu, for all resamples at once; 0..100."""
+        """sacrebleu's BLEU.compute_bleu, for all resamples at once; 0..100.
+
+        sums: hypothesis length, closest reference length, correct 1..N, total 1..N.
+        """
         logs, orders, _, _ = self._log_precisions(sums)
         matched = sums[:, 2 : 2 + self.max_ngram_order].any(axis=1)
         length, reference = sums[:, 0], sums[:, 1]

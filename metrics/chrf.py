@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from evalkit.errors import MetricError
-from evalkit.metric import Fitted, Output, SumMetric
-from evalkit.records.example import Example
+from evalkit.metric import Output
 from evalkit.table import Floats
-from evalkit.text import sacrebleu_counts
+from evalkit.text.sacrebleu_counts import SacrebleuMetric
 
 EPSILON = 1e-16  # sacrebleu's stand-in for an order without n-grams
 
 
 @dataclass(frozen=True)
-class Chrf(SumMetric):
+class Chrf(SacrebleuMetric):
     """char_order, word_order, beta, lowercase, whitespace, eps_smoothing: as in sacrebleu."""
 
     char_order: int = 6
@@ -30,15 +28,13 @@ class Chrf(SumMetric):
     eps_smoothing: bool = False
 
     outputs: ClassVar = (Output("chrf", (0, 100)),)
-    reads: ClassVar = "text"
     reference: ClassVar = "Popović 2015 and 2017; sacrebleu 2.6.0"
 
     def __post_init__(self) -> None:
         if self.char_order < 1 or self.word_order < 0 or self.beta < 1:
             raise MetricError("chrf: char_order and beta must be >= 1 and word_order >= 0")
 
-    @cached_property
-    def _counter(self) -> Any:
+    def counter(self) -> Any:
         from sacrebleu.metrics.chrf import CHRF
 
         return CHRF(
@@ -50,18 +46,11 @@ class Chrf(SumMetric):
             self.eps_smoothing,
         )
 
-    def fit(self, references: Iterable[Sequence[str]]) -> Fitted:
-        return sacrebleu_counts.fit(references)
-
-    def signature(self, fitted: Fitted) -> str:
-        return sacrebleu_counts.signature(self._counter, fitted)
-
-    def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterator[list[float]]:
-        """(hypothesis, reference, matching) n-grams per order, of the best reference."""
-        return sacrebleu_counts.rows(self._counter, examples)
-
     def from_sums(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
-        """sacrebleu's CHRF._compute_f_score, for all resamples at once; 0..100."""
+        """sacrebleu's CHRF._compute_f_score, for all resamples at once; 0..100.
+
+        sums: (hypothesis, reference, matching) n-grams per order, of each best reference.
+        """
         precision, recall, used = self._precision_recall(sums)
         if self.eps_smoothing:
             score = _f_score(precision, recall, self.beta, otherwise=EPSILON)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
-from evalkit.metric import Fitted, Output, SumMetric
-from evalkit.records.example import Example
+from evalkit.metric import Output
 from evalkit.table import Floats
-from evalkit.text import sacrebleu_counts
+from evalkit.text.sacrebleu_counts import SacrebleuMetric
 
 
 @dataclass(frozen=True)
-class Ter(SumMetric):
+class Ter(SacrebleuMetric):
     """normalized, no_punct, asian_support, case_sensitive: as in sacrebleu."""
 
     normalized: bool = False
@@ -25,27 +23,18 @@ class Ter(SumMetric):
     case_sensitive: bool = False
 
     outputs: ClassVar = (Output("ter", (0, None), higher_is_better=False),)
-    reads: ClassVar = "text"
     reference: ClassVar = "Snover et al. 2006; sacrebleu 2.6.0"
 
-    @cached_property
-    def _counter(self) -> Any:
+    def counter(self) -> Any:
         from sacrebleu.metrics.ter import TER
 
         return TER(self.normalized, self.no_punct, self.asian_support, self.case_sensitive)
 
-    def fit(self, references: Iterable[Sequence[str]]) -> Fitted:
-        return sacrebleu_counts.fit(references)
-
-    def signature(self, fitted: Fitted) -> str:
-        return sacrebleu_counts.signature(self._counter, fitted)
-
-    def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterator[list[float]]:
-        """[edits to the nearest reference, mean length of the references in words]."""
-        return sacrebleu_counts.rows(self._counter, examples)
-
     def from_sums(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
-        """0..; 100 for edits of references without words."""
+        """0..; 100 for edits of references without words.
+
+        sums: edits to the nearest reference, mean length of the references in words.
+        """
         edits, words = sums[:, :1], sums[:, 1:]
         wordless = np.where(edits > 0, 1.0, 0.0)
         rate: Floats = np.divide(edits, words, out=wordless, where=words > 0)

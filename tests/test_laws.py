@@ -168,7 +168,9 @@ def test_spread_is_the_norm_of_the_influence(metric: Metric, table: Table) -> No
         return
     scorer = metric.scorer(table)
     _, errors = scorer.measure(np.ones((1, COUNT), np.uint8), errors=True)
-    norm = np.sqrt((scorer.influence() ** 2).sum(axis=0))
+    influence = scorer.influence()
+    assert influence is not None
+    norm = np.sqrt((influence**2).sum(axis=0))
     assert np.allclose(errors[0], norm, rtol=1e-9)
 
 

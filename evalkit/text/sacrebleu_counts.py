@@ -5,32 +5,45 @@ sacrebleu tokenises and counts; the contract is held by tests/parity/test_sacreb
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
 
-from evalkit.metric import Fitted
+from evalkit.metric import Fitted, SumMetric
 from evalkit.records.example import Example
 
 BATCH = 256  # segments; sacrebleu holds the n-grams of a whole batch of references at once
 
 
-def fit(references: Iterable[Sequence[str]]) -> Fitted:
-    """How many references an example has: a number, or -1 where it varies, as sacrebleu says it."""
-    counts = {len(texts) for texts in references}
-    return Fitted(state={"nrefs": counts.pop() if len(counts) == 1 else -1})
+@dataclass(frozen=True)
+class SacrebleuMetric(SumMetric):
+    """A metric whose rows and signature are those of a sacrebleu metric."""
 
+    reads: ClassVar = "text"
 
-def signature(counter: Any, fitted: Fitted) -> str:
-    """sacrebleu's own signature of this metric with these references."""
-    counter.num_refs = fitted.state["nrefs"]
-    return str(counter.get_signature())
+    @abstractmethod
+    def counter(self) -> Any:
+        """A new sacrebleu metric with these parameters."""
 
+    @cached_property
+    def _counter(self) -> Any:
+        return self.counter()
 
-def rows(counter: Any, examples: Sequence[Example]) -> Iterator[list[float]]:
-    """One list of sufficient statistics per example."""
-    for start in range(0, len(examples), BATCH):
-        batch = examples[start : start + BATCH]
-        yield from _batch(counter, batch)
+    def fit(self, references: Iterable[Sequence[str]]) -> Fitted:
+        """How many references an example has: a number, or -1 where it varies."""
+        counts = {len(texts) for texts in references}
+        return Fitted(state={"nrefs": counts.pop() if len(counts) == 1 else -1})
+
+    def signature(self, fitted: Fitted) -> str:
+        self._counter.num_refs = fitted.state["nrefs"]
+        return str(self._counter.get_signature())
+
+    def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterator[list[float]]:
+        """sacrebleu's sufficient statistics, one list per example."""
+        for start in range(0, len(examples), BATCH):
+            yield from _batch(self._counter, examples[start : start + BATCH])
 
 
 def _batch(counter: Any, batch: Sequence[Example]) -> list[list[float]]:
