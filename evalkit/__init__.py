@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalkit.errors import EvalkitError as EvalkitError
     from evalkit.metric import MeanMetric as MeanMetric
     from evalkit.metric import Metric as Metric
     from evalkit.metric import Output as Output
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "EvalkitError": "evalkit.errors",
     "MeanMetric": "evalkit.metric",
     "Metric": "evalkit.metric",
     "Output": "evalkit.metric",
@@ -49,7 +51,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted([*_LAZY, "__version__"])
 
 
 _register_catalogue()

@@ -11,13 +11,14 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
-from evalkit.errors import MetricError, ProtocolError, UsageError, did_you_mean
+from evalkit.errors import EvalkitError, MetricError, ProtocolError, UsageError, did_you_mean
 from evalkit.metric import Metric
 
 KINDS = ("metrics", "protocols", "studies")
@@ -79,6 +80,8 @@ def metric_class(name: str) -> type[Metric]:
     known = entries("metrics")
     if name not in known:
         hint = did_you_mean(name, known)
+        if Path(f"{name}.py").is_file():
+            hint = f"; a file of one's own is named by its path: ./{name}.py"
         raise MetricError(f'no metric is called "{name}"{hint} (evalkit list metrics)')
     if known[name].parent == folder("metrics"):
         return _class_in(importlib.import_module(f"evalkit.metrics.{name}"), name)
@@ -116,6 +119,18 @@ def load_source(source: bytes, name: str, where: str) -> ModuleType:
         del sys.modules[module_name]
         raise MetricError(f"{type(error).__name__}: {error}", _place(error, where)) from error
     return module
+
+
+@contextmanager
+def named_errors(found: type[Metric], near: str = "") -> Iterator[None]:
+    """What a metric's own code raises becomes a MetricError with file:line; near: which example."""
+    try:
+        yield
+    except (EvalkitError, MemoryError):
+        raise
+    except Exception as error:
+        message = f"{found.name}: {type(error).__name__}: {error}{near}"
+        raise MetricError(message, place_of(error, found)) from error
 
 
 def place_of(error: BaseException, found: type[Metric]) -> str:
@@ -260,5 +275,7 @@ def protocol_path(name: str) -> Path:
     known = entries("protocols")
     if name not in known:
         hint = did_you_mean(name, known)
+        if Path(f"{name}.toml").is_file():
+            hint = f"; a file of one's own is named by its path: ./{name}.toml"
         raise ProtocolError(f'no protocol is called "{name}"{hint} (evalkit list protocols)')
     return known[name]

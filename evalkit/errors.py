@@ -69,6 +69,12 @@ class ServiceError(EvalkitError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean "bleu"?`, or what there is to choose from."""
     names = sorted(known)
-    if close := difflib.get_close_matches(word, names, n=1):
-        return f'; did you mean "{close[0]}"?'
+    folded = {name.casefold(): name for name in names}
+    if close := difflib.get_close_matches(word.casefold(), folded, n=1):
+        return f'; did you mean "{folded[close[0]]}"?'
     return f"; known: {', '.join(names)}" if names else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 example`, `1,200 examples`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -123,6 +123,9 @@ class Metric(ABC):
     def signature(self, fitted: Fitted) -> str:
         """What a paper must cite to make the value reproducible."""
         own = "".join(f"{key}:{value}|" for key, value in self.parameters.items())
+        source = getattr(sys.modules[type(self).__module__], "__evalkit_source__", None)
+        if source is not None:
+            own += f"source:{hashlib.sha256(source).hexdigest()[:8]}|"
         return f"{own}evalkit:{evalkit.__version__}"
 
     @abstractmethod

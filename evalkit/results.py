@@ -21,7 +21,7 @@ from evalkit.table import Table
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """`document` is result.json; `tables` by label; `examples` one record per example; `run` what
     varies from run to run (files, times, versions)."""
@@ -47,17 +47,35 @@ class Result:
     def warnings(self) -> list[dict[str, Any]]:
         return list(self.document["warnings"])
 
-    def value(self, metric: str, output: str | None = None) -> float:
-        """The value over the whole set; KeyError where there is none."""
-        for record in self.scores:
-            if (
-                record["slice"] is None
-                and metric in (record["metric"], record["label"])
-                and output in (None, record["output"])
-                and record["value"] is not None
-            ):
+    def value(
+        self, metric: str, output: str | None = None, slice: Mapping[str, str] | None = None
+    ) -> float:
+        """Of a metric by label, or by name where that is clear; KeyError where there is none.
+
+        output: the headline by default; slice: {"field": …, "value": …}, the whole set by default.
+        """
+        here = [record for record in self.scores if record["slice"] == slice]
+        named = [record for record in here if metric in (record["label"], record["metric"])]
+        labels = {record["label"] for record in named}
+        if metric in labels:
+            labels = {metric}
+        for record in here:
+            if record["label"] in labels and output in (None, record["output"]):
+                if len(labels) > 1:
+                    raise KeyError(f"{metric} could be any of {sorted(labels)}")
+                if record["value"] is None:
+                    raise KeyError(f"{metric} is {record['status']}: {record['reason']}")
                 return float(record["value"])
-        raise KeyError(metric if output is None else f"{metric}/{output}")
+        known = sorted({record["label"] for record in self.scores})
+        raise KeyError(f"no score of {metric} {output or ''} here; there are {known}")
+
+    def __repr__(self) -> str:
+        values = " ".join(
+            f"{record['label']}={record['value']:.2f}"
+            for record in self.scores
+            if record["slice"] is None and record["value"] is not None
+        )
+        return f"<Result {self.system!r} on {self.set!r}: {values}>"
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.document)
@@ -104,25 +122,28 @@ def safe_name(name: str, what: str) -> str:
     return name
 
 
-def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> None:
-    """Before the work: may this result be written here? ResultError where not."""
+def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> Mapping[str, Any] | None:
+    """Before the work: may this result be written here? ResultError where not.
+
+    The document of the same inputs that it will replace, or None.
+    """
     target = folder_of(root, document)
     _require_writable(root)
     if not target.exists():
-        return
+        return None
     if not (target / "result.json").is_file():
-        raise ResultError(
-            "exists and is not a result; move it or choose another --out", str(target)
-        )
+        raise ResultError("exists, but is no result; move it or choose another --out", str(target))
     if replace:
-        return
-    stored = load(target).document
-    if stored["inputs"] != document["inputs"]:
-        raise ResultError(
-            "holds the result of other inputs; "
-            "keep both with NAME=FILE, or overwrite it with --replace",
-            str(target),
-        )
+        return None
+    stored: Mapping[str, Any] = read_document(target)
+    for part in ("references", "predictions"):
+        if stored["inputs"].get(part) != document["inputs"][part]:
+            raise ResultError(
+                f"holds the result of other {part}; "
+                "name this system NAME=FILE, choose another --out, or overwrite it with --replace",
+                str(target),
+            )
+    return stored
 
 
 def _require_writable(root: Path) -> None:
@@ -180,11 +201,8 @@ def _lines(records: Sequence[Mapping[str, Any]]) -> bytes:
     return content.getvalue()
 
 
-def load(path: str | Path) -> Result:
-    """A result folder, or the result.json in it; ResultError where it cannot be read."""
-    folder = Path(path)
-    if folder.name == "result.json":
-        folder = folder.parent
+def read_document(folder: Path) -> dict[str, Any]:
+    """result.json alone; ResultError where it cannot be read."""
     where = str(folder / "result.json")
     try:
         document = msgspec.json.decode((folder / "result.json").read_bytes())
@@ -199,6 +217,15 @@ def load(path: str | Path) -> Result:
             "score again or use the evalkit that wrote it",
             where,
         )
+    return dict(document)
+
+
+def load(path: str | Path) -> Result:
+    """A result folder, or the result.json in it; ResultError where it cannot be read."""
+    folder = Path(path)
+    if folder.name == "result.json":
+        folder = folder.parent
+    document = read_document(folder)
     labels = {record["label"] for record in document["scores"] if record["status"] == "ok"}
     tables = {label: Table.load(folder / table_file(label)) for label in sorted(labels)}
     run = folder / "run.json"

@@ -160,7 +160,9 @@ def test_gradient_is_the_infinitesimal_jackknife(metric: Metric, table: Table) -
         for way in (1, -1)
     ]
     slopes = (moved[0] - moved[1]) / (2 * step)
-    assert np.allclose(scorer.influence(), slopes, rtol=1e-5, atol=1e-7)
+    influence = scorer.influence()
+    assert influence is not None
+    assert np.allclose(influence, slopes, rtol=1e-5, atol=1e-7)
 
 
 def test_spread_is_the_norm_of_the_influence(metric: Metric, table: Table) -> None:

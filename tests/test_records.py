@@ -144,6 +144,24 @@ def test_without_ids_the_line_number_is_the_id(tmp_path: Path, expected: System)
     same(read(tmp_path, "a.jsonl")[0], expected)
 
 
+def test_line_numbers_join_ids_only_where_these_are_line_numbers(tmp_path: Path) -> None:
+    """A shuffled reference file must not be joined by line to predictions without ids."""
+    (tmp_path / "a.jsonl").write_text(jsonl([{"mt": "x"}, {"mt": "y"}]))
+    (tmp_path / "a.txt").write_text("x\ny\n")
+    ids = [("1", "2"), ("2", "1"), ("0", "1")]
+    for name in ("a.jsonl", "a.txt"):
+        for order in ids:
+            rows: list[dict[str, object]] = [{"id": id, "ref": f"r{id}"} for id in order]
+            (tmp_path / "r.jsonl").write_text(jsonl(rows))
+            if order == ("1", "2"):
+                (system,) = read(tmp_path, name, refs=("r.jsonl",))
+                assert [one.references for one in system.examples] == [("r1",), ("r2",)]
+                continue
+            with pytest.raises(DataError, match=r"no ids here.*--field id=FIELD") as caught:
+                read(tmp_path, name, refs=("r.jsonl",))
+            assert str(caught.value.where).endswith(name)
+
+
 def test_systems_by_file_by_name_and_by_field(tmp_path: Path) -> None:
     for name in ("x/out.jsonl", "y/out.jsonl", "z.jsonl"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ import typer
 import evalkit
 from evalkit.cli import cache, catalogue, score
 from evalkit.cli.output import print_error
-from evalkit.errors import EvalkitError
+from evalkit.errors import EvalkitError, ServiceError
 
 BUG = 70
 INTERRUPTED = 130
@@ -66,18 +68,35 @@ def run(arguments: list[str]) -> int:
         print_error(error.kind, error.message, error.where, as_json=as_json)
         return error.exit_code
     except ClickException as error:
-        print_error("usage", error.format_message(), None, as_json=as_json)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stdout.write(error.format_message() + "\n")
+            return 0
+        print_error("usage", " ".join(error.format_message().split()), None, as_json=as_json)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print_error("interrupted", "interrupted; nothing was written", None, as_json=as_json)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO):
+            return _output_failed(error)
         traceback.print_exc()
         message = (
             f"a bug in evalkit: {type(error).__name__}: {error}; please report the lines above"
         )
         print_error("bug", message, None, as_json=as_json)
         return BUG
+
+
+def _output_failed(error: OSError) -> int:
+    print_error("output", f"cannot write the output: {error.strerror}", None, as_json=False)
+    _silence_stdout()
+    return ServiceError.exit_code
+
+
+def _silence_stdout() -> None:
+    """So that Python does not fail once more when it flushes at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from evalkit.cli.options import Json
 from evalkit.cli.output import note, print_json
-
-
-class Kind(StrEnum):
-    metrics = "metrics"
-    protocols = "protocols"
-    studies = "studies"
-
-
-class Entry(StrEnum):
-    metric = "metric"
-    protocol = "protocol"
 
 
 def register(app: typer.Typer) -> None:
@@ -29,25 +17,25 @@ def register(app: typer.Typer) -> None:
 
 
 def list_entries(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")], as_json: Json = False
+    kind: Annotated[str, typer.Argument(help="metrics, protocols or studies.")],
+    as_json: Json = False,
 ) -> None:
     """List metrics, protocols or studies."""
     from evalkit.report import terminal
     from evalkit.verbs import entries
 
-    rows = entries.titles(kind.value)
+    kind = entries.kind_of(kind)
+    rows = entries.titles(kind)
     if as_json:
-        print_json(
-            {"schema": 1, kind.value: [{"name": one, "title": title} for one, title in rows]}
-        )
+        print_json({"schema": 1, kind: [{"name": one, "title": title} for one, title in rows]})
     elif rows:
         terminal.console().print(terminal.listing(rows))
     else:
-        note(f"no {kind.value} yet")
+        note(f"no {kind} yet")
 
 
 def show(
-    kind: Annotated[Entry, typer.Argument(help="What it is.")],
+    kind: Annotated[str, typer.Argument(help="metric or protocol.")],
     name: Annotated[str, typer.Argument(help="Its name, or the path of one's own file.")],
     as_json: Json = False,
 ) -> None:
@@ -55,7 +43,7 @@ def show(
     from evalkit.report import terminal
     from evalkit.verbs import entries
 
-    found = entries.metric(name) if kind is Entry.metric else entries.protocol(name)
+    found = entries.show(kind, name)
     if as_json:
         print_json({"schema": 1, **found})
     else:
@@ -63,11 +51,13 @@ def show(
 
 
 def new(
-    kind: Annotated[Entry, typer.Argument(help="What to make.")],
+    kind: Annotated[str, typer.Argument(help="metric or protocol.")],
     name: Annotated[str, typer.Argument(help="Lower case, with underscores.")],
 ) -> None:
     """Write the template of a metric or a protocol where evalkit will find it."""
     from evalkit.verbs import entries
 
-    for path in entries.new(kind.value, name):
+    paths = entries.new(kind, name)
+    for path in paths:
         note(f"wrote {path}")
+    note(f"use it: {entries.usage(paths[0])}")

@@ -108,7 +108,8 @@ def score(
     if as_json:
         print_json({"schema": 1, "results": [result.document for result in run.results]})
     else:
-        terminal.console().print(terminal.score_table(run.results))
+        screen = terminal.console()
+        screen.print(terminal.score_table(run.results, screen.width))
     if not quiet:
         for line in (*run.notes, *terminal.notes(run.results), *terminal.written(run.folders)):
             note(line)

@@ -33,6 +33,11 @@ class System:
     missing: int = 0
     sources: tuple[str, ...] = ()
 
+    @property
+    def source(self) -> str | None:
+        """The file that messages about this system name."""
+        return self.sources[0] if self.sources else None
+
     @cached_property
     def ids(self) -> tuple[bytes, ...]:
         return tuple(example.id.encode() for example in self.examples)

@@ -53,6 +53,20 @@ class FieldNames:
             )
         return record[found[0]] if found else ABSENT
 
+    def require(self, record: Mapping[str, Any], name: str, where: str) -> Any:
+        """As `get`, but DataError with the fields that there are where it is absent."""
+        value = self.get(record, name, where)
+        if value is not ABSENT:
+            return value
+        asked = self._chosen.get(name)
+        if asked is not None:
+            raise DataError(f'no field "{asked}" here{did_you_mean(asked, record)}', where)
+        raise DataError(
+            f"no {name} in this record (its fields: {', '.join(map(shown, record))}); "
+            f"name the field with --field {name}=FIELD",
+            where,
+        )
+
     def rest(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that travel along; what named the cluster may be a slice as well."""
         known = {

@@ -26,13 +26,13 @@ def format_of(source: str, chosen: str | None) -> str:
     return "jsonl" if source == "-" else _BY_SUFFIX.get(plain_suffix(source), "text")
 
 
-def read_records(source: str, form: str, text_field: str) -> Iterator[tuple[int, Record]]:
-    """(line number, record); a plain line becomes {"id": its number, `text_field`: the line}."""
-    match form:
+def read_records(source: str, chosen: str | None, text_field: str) -> Iterator[tuple[int, Record]]:
+    """(line number, record); a plain line becomes {`text_field`: the line}. chosen: the format."""
+    match form := format_of(source, chosen):
         case "jsonl":
             return _json_lines(source)
         case "text":
-            return _plain(source, text_field)
+            return _plain(source, text_field, certain=chosen is not None)
         case _:
             return _delimited(source, form)
 
@@ -52,7 +52,8 @@ def _json_lines(source: str) -> Iterator[tuple[int, Record]]:
         except msgspec.DecodeError as error:
             if number == 1 and line.lstrip().startswith("["):
                 raise _array_error(where) from None
-            raise DataError(f"not valid JSON: {error}", where) from None
+            hint = "; is it plain text? say --format text" if number == 1 else ""
+            raise DataError(f"not valid JSON: {error}{hint}", where) from None
         if isinstance(record, list) and number == 1:
             raise _array_error(where)
         if not isinstance(record, dict):
@@ -66,16 +67,16 @@ def _array_error(where: str) -> DataError:
     )
 
 
-def _plain(source: str, text_field: str) -> Iterator[tuple[int, Record]]:
+def _plain(source: str, text_field: str, *, certain: bool) -> Iterator[tuple[int, Record]]:
     """White space at the end of a line is cut, as sacrebleu does."""
     for number, line in read_lines(source):
-        if number == 1 and line.startswith('{"') and line.endswith("}"):
+        if number == 1 and not certain and line.startswith('{"') and line.endswith("}"):
             raise DataError(
                 "looks like JSON lines but is not named .jsonl; "
                 "say which with --format jsonl or --format text",
                 f"{source}:1",
             )
-        yield number, {"id": str(number), text_field: line.rstrip()}
+        yield number, {text_field: line.rstrip()}
 
 
 def _delimited(source: str, form: str) -> Iterator[tuple[int, Record]]:

@@ -23,10 +23,14 @@ class Line(NamedTuple):
 
 @dataclass
 class Records:
-    """The records of one system in one file, or of one reference file, by id."""
+    """The records of one system in one file, or of one reference file, by id.
+
+    numbered: the file has no ids, so that the line numbers are the ids.
+    """
 
     source: str
     form: str
+    numbered: bool = False
     lines: dict[str, Line] = field(default_factory=dict)
 
     def where(self, id: str) -> str:
@@ -39,6 +43,7 @@ def join(name: str, own: Records, shared: Records | None, allow_missing: bool) -
         _require_embedded_references(own)
         ids = set(own.lines)
     else:
+        _refuse_numbers_for_ids(own, shared)
         _refuse_unmatched(own, shared, allow_missing)
         ids = set(shared.lines)
     examples = [_example(id, own, shared) for id in sorted(ids, key=str.encode)]
@@ -56,6 +61,19 @@ def _require_embedded_references(own: Records) -> None:
         )
     if without:
         raise DataError(f'id "{without[0]}" has no references', own.where(without[0]))
+
+
+def _refuse_numbers_for_ids(own: Records, shared: Records) -> None:
+    """Line numbers stand for ids only where the other file's ids are its line numbers."""
+    if own.numbered == shared.numbered:
+        return
+    without, other = (own, shared) if own.numbered else (shared, own)
+    if list(other.lines) != [str(number) for number in range(1, len(other.lines) + 1)]:
+        raise DataError(
+            f"no ids here, but {other.source} has ids that are not its line numbers; "
+            "add them, or name their field with --field id=FIELD",
+            without.source,
+        )
 
 
 def _refuse_unmatched(own: Records, shared: Records, allow_missing: bool) -> None:
@@ -105,13 +123,15 @@ def _example(id: str, own: Records, shared: Records | None) -> Example:
 
 def labels(system: System, field_name: str) -> list[str]:
     """The value of a slice or cluster field per example, as text; DataError if no record has it."""
-    known = sorted({key for example in system.examples for key in example.fields})
-    if field_name not in known:
-        raise DataError(
-            f'no record has a field "{field_name}"{did_you_mean(field_name, known)}',
-            system.sources[0] if system.sources else None,
-        )
+    if not any(field_name in example.fields for example in system.examples):
+        raise no_field(system, field_name)
     return [_label(example, field_name, system) for example in system.examples]
+
+
+def no_field(system: System, field_name: str) -> DataError:
+    known = {key for example in system.examples for key in example.fields}
+    hint = did_you_mean(field_name, known)
+    return DataError(f'no record has a field "{field_name}"{hint}', system.source)
 
 
 def _label(example: Example, field_name: str, system: System) -> str:
@@ -124,6 +144,6 @@ def _label(example: Example, field_name: str, system: System) -> str:
         return str(value)
     raise DataError(
         f'id "{example.id}": field "{field_name}" is a list or an object; '
-        "slices and clusters need a string, a number or true/false",
-        system.sources[0] if system.sources else None,
+        "slices need a string, a number or true/false",
+        system.source,
     )

@@ -67,9 +67,7 @@ def _open_raw(source: str) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
         return
     if "://" in source:
-        import fsspec
-
-        with fsspec.open(source, "rb") as stream:
+        with _open_url(source) as stream:
             yield stream
         return
     try:
@@ -82,6 +80,18 @@ def _open_raw(source: str) -> Iterator[IO[bytes]]:
         raise DataError(f"cannot be read: {error.strerror or error}", source) from None
     with stream:
         yield stream
+
+
+def _open_url(source: str) -> IO[bytes]:
+    import fsspec
+
+    try:
+        stream: IO[bytes] = fsspec.open(source, "rb").open()
+    except ImportError as error:
+        raise MissingDependencyError(" ".join(str(error).split()), source) from None
+    except Exception as error:  # every file system has errors of its own
+        raise DataError(f"cannot be read: {type(error).__name__}: {error}", source) from None
+    return stream
 
 
 def read_lines(source: str) -> Iterator[tuple[int, str]]:

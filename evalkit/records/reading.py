@@ -58,6 +58,8 @@ def _name_files(predictions: Sequence[str]) -> list[tuple[str, str]]:
     for argument in predictions:
         name, equals, source = argument.partition("=")
         plain = not equals or "/" in name or Path(argument).exists()
+        if not plain and not (name and source):
+            raise UsageError(f'"{argument}": a named system is NAME=FILE')
         chosen.append((None, argument) if plain else (name, source))
     stems = {source: _stem(source) for name, source in chosen if name is None}
     depth = 1
@@ -96,23 +98,24 @@ def _read_predictions(
     """By the `system` field, in order of first appearance; None where there is no such field."""
     names = FieldNames(PREDICTION_FILE, options.fields)
     systems: dict[str | None, Records] = {}
-    numbering = _Numbering(source)
-    form = format_of(source, options.format)
-    for number, record in read_records(source, form, "prediction"):
+    for number, record in read_records(source, options.format, "prediction"):
         where = f"{source}:{number}"
         system = names.get(record, "system", where)
-        if system is not ABSENT and (not isinstance(system, str) or not system):
-            raise DataError("the system must be a name (text)", where)
-        records = systems.setdefault(None if system is ABSENT else system, Records(source, form))
+        if system is ABSENT:
+            system = None
+        elif not isinstance(system, str) or not system:
+            raise DataError(f"the system must be a name, not {shown(system)}", where)
+        if system not in systems:
+            systems[system] = Records(source, format_of(source, options.format))
         if len(systems) > 1 and None in systems:
             raise DataError("some records name their system and some do not", where)
         embedded = ABSENT if separate_references else names.get(record, "references", where)
         _add(
-            records,
-            numbering.id(names.get(record, "id", where), number, len(records.lines)),
+            systems[system],
+            names.get(record, "id", where),
             Line(
                 number,
-                text.prediction(names.get(record, "prediction", where), where),
+                text.prediction(names.require(record, "prediction", where), where),
                 None if embedded is ABSENT else text.references(embedded, where),
                 _cluster(names, record, where),
                 names.rest(record),
@@ -122,14 +125,13 @@ def _read_predictions(
 
 
 def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
-    forms = {format_of(source, None if source != "-" else options.format) for source in sources}
-    if options.format == "text":
-        forms = {"text"}
+    chosen = options.format if options.format == "text" or "-" in sources else None
+    forms = {format_of(source, chosen) for source in sources}
     if len(forms) > 1:
         raise UsageError("--refs: give files of one format, not " + " and ".join(sorted(forms)))
     form = forms.pop()
     if form == "text":
-        return _parallel_references(sources)
+        return _parallel_references(sources, chosen)
     if len(sources) > 1:
         raise UsageError(
             "--refs: only plain text has one file per reference; "
@@ -138,22 +140,15 @@ def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
     source = sources[0]
     names = FieldNames(REFERENCE_FILE, options.fields)
     records = Records(source, form)
-    numbering = _Numbering(source)
-    for number, record in read_records(source, form, "references"):
+    for number, record in read_records(source, chosen, "references"):
         where = f"{source}:{number}"
-        value = names.get(record, "references", where)
-        if value is ABSENT:
-            raise DataError(
-                "no references in this record; name their field with --field references=FIELD",
-                where,
-            )
         _add(
             records,
-            numbering.id(names.get(record, "id", where), number, len(records.lines)),
+            names.get(record, "id", where),
             Line(
                 number,
                 None,
-                text.references(value, where),
+                text.references(names.require(record, "references", where), where),
                 _cluster(names, record, where),
                 names.rest(record),
             ),
@@ -161,10 +156,10 @@ def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
     return records
 
 
-def _parallel_references(sources: Sequence[str]) -> Records:
+def _parallel_references(sources: Sequence[str], chosen: str | None) -> Records:
     """Line-aligned files, one per reference; an empty line is no reference."""
     columns = [
-        [record["references"] for _, record in read_records(source, "text", "references")]
+        [record["references"] for _, record in read_records(source, chosen, "references")]
         for source in sources
     ]
     for source, column in zip(sources[1:], columns[1:], strict=True):
@@ -174,7 +169,7 @@ def _parallel_references(sources: Sequence[str]) -> Records:
                 "line-aligned files must be of one length",
                 source,
             )
-    records = Records(sources[0], "text")
+    records = Records(sources[0], "text", numbered=True)
     for number, texts in enumerate(zip(*columns, strict=True), start=1):
         references = tuple(one for one in texts if one)
         if not references:
@@ -186,33 +181,24 @@ def _parallel_references(sources: Sequence[str]) -> Records:
     return records
 
 
-class _Numbering:
+def _add(records: Records, value: Any, line: Line) -> None:
     """Ids are in every record of a file or in none; in none, the line number is the id."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._numbered: bool | None = None
-
-    def id(self, value: Any, number: int, position: int) -> str:
-        where = f"{self._source}:{number}"
-        if self._numbered is None:
-            self._numbered = value is ABSENT
-        if self._numbered != (value is ABSENT):
-            raise DataError(
-                "no id in this record, but the records before it have one; "
-                "name the field with --field id=FIELD"
-                if value is ABSENT
-                else "an id in this record, but the records before it have none",
-                where,
-            )
-        return str(position + 1) if value is ABSENT else text_id(value, where)
-
-
-def _add(records: Records, id: str, line: Line) -> None:
+    where = f"{records.source}:{line.number}"
+    numbered = value is ABSENT
+    if not records.lines:
+        records.numbered = numbered
+    elif records.numbered != numbered:
+        raise DataError(
+            "no id in this record, but the records before it have one; "
+            "name the field with --field id=FIELD"
+            if numbered
+            else "an id in this record, but the records before it have none",
+            where,
+        )
+    id = str(len(records.lines) + 1) if numbered else text_id(value, where)
     if id in records.lines:
         raise DataError(
-            f'id "{id}" already appeared at {records.where(id)}; ids must be unique',
-            f"{records.source}:{line.number}",
+            f'id "{id}" already appeared at {records.where(id)}; ids must be unique', where
         )
     records.lines[id] = line
 

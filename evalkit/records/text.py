@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from evalkit.errors import DataError
-from evalkit.records.fields import ABSENT, shown
+from evalkit.records.fields import shown
 
 EMPTY = ""
 
 
 def prediction(value: Any, where: str) -> str:
-    if value is ABSENT:
-        raise DataError(
-            "no prediction in this record; name its field with --field prediction=FIELD", where
-        )
     if isinstance(value, str):
         return value
     if value is None:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from evalkit.errors import counted
 from evalkit.results import Result
 
 Record = Mapping[str, Any]
 WIDE = 200  # columns where the output is not a terminal
+_PROBE = Console(width=10_000, force_terminal=False)
 
 
 def plain(text: str) -> str:
@@ -30,11 +33,14 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def score_table(results: Sequence[Result]) -> Group:
-    """Systems of one set by metric; a row more for each slice."""
+def score_table(results: Sequence[Result], width: int = WIDE) -> Group:
+    """Systems of one set by metric, a row more for each slice; long where it would not fit."""
     parts: list[Table | Text] = []
     for name, members in _by_set(results).items():
-        parts.append(_set_table(name, members))
+        table = _set_table(name, members)
+        if Measurement.get(_PROBE, _PROBE.options, table).maximum > width:
+            table = _long_table(name, members)
+        parts.append(table)
         parts.extend(_footnotes(members))
     return Group(*parts)
 
@@ -54,10 +60,8 @@ def _set_table(name: str, members: Sequence[Result]) -> Table:
     if len(slices) > 1:
         table.add_column("slice", no_wrap=True, overflow="fold")
     table.add_column("n", justify="right")
-    for label, output, record in columns:
-        arrow = "↑" if record["higher_is_better"] else "↓"
-        heading = label if output == record["metric"] else f"{label} {output}"
-        table.add_column(Text(f"{heading} {arrow}"), justify="right", overflow="fold")
+    for _, _, record in columns:
+        table.add_column(_heading(record), justify="right", no_wrap=True)
     for result in members:
         cells = {
             (record["label"], record["output"], _slice_name(record)): record
@@ -72,6 +76,28 @@ def _set_table(name: str, members: Sequence[Result]) -> Table:
             lead = [system, Text(plain(part or ""))] if len(slices) > 1 else [system]
             table.add_row(*lead, Text(f"{present[0]['n']:,}"), *map(_cell, row))
     return table
+
+
+def _long_table(name: str, members: Sequence[Result]) -> Table:
+    """A row per system, slice and metric, for narrow terminals."""
+    table = Table(title=Text(plain(name)), title_justify="left", title_style="bold", box=None)
+    for heading in ("system", "metric"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("n", "value"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in members:
+        for record in result.scores:
+            part = _slice_name(record)
+            system = result.system if part is None else f"  {part}"
+            cell = _cell(record)
+            table.add_row(Text(plain(system)), _heading(record), Text(f"{record['n']:,}"), cell)
+    return table
+
+
+def _heading(record: Record) -> Text:
+    arrow = "↑" if record["higher_is_better"] else "↓"
+    own = record["output"] == record["metric"]
+    return Text(f"{record['label'] if own else record['label'] + ' ' + record['output']} {arrow}")
 
 
 def _columns(result: Result) -> list[tuple[str, str, Record]]:
@@ -96,7 +122,9 @@ def _cell(record: Record | None) -> Text:
         return Text("")
     if record["value"] is None:
         return Text(record["status"], style="yellow")
-    digits = 2 if (record["scale"][1] or 100) > 1 else 4
+    high = record["scale"][1]
+    small = high <= 1 if high is not None else abs(record["value"]) < 10
+    digits = 4 if small else 2
     cell = Text(f"{record['value']:.{digits}f}", style="bold")
     bounds = record["interval"]
     if bounds is not None:
@@ -108,14 +136,24 @@ def _cell(record: Record | None) -> Text:
 
 def _footnotes(members: Sequence[Result]) -> Iterator[Text]:
     whole = [record for record in members[0].scores if record["slice"] is None]
-    with_interval = [record["interval"] for record in whole if record["interval"]]
-    if with_interval:
-        one = with_interval[0]
-        methods = "/".join(dict.fromkeys(found["method"] for found in with_interval))
-        unit = "cluster" if one["clusters"] else "example"
+    methods: dict[str, list[str]] = {}
+    for record in whole:
+        if record["interval"]:
+            labels = methods.setdefault(record["interval"]["method"], [])
+            if record["label"] not in labels:
+                labels.append(record["label"])
+    if methods:
+        one = next(record["interval"] for record in whole if record["interval"])
+        drawn = ""
+        if set(methods) - {"wilson", "cluster-t"}:
+            drawn = f", {one['resamples']:,} resamples, seed {one['seed']}"
+        which = ", ".join(
+            method if len(methods) == 1 else f"{method} ({', '.join(labels)})"
+            for method, labels in methods.items()
+        )
         yield Text(
-            f"{one['level']:.0%} intervals ({methods}), "
-            f"{one['resamples']:,} resamples of {one['units']:,} {unit}s, seed {one['seed']}",
+            f"{100 * one['level']:g} % intervals by {which}; "
+            f"{counted(one['units'], one['unit'])}{drawn}",
             style="dim",
         )
     for label in dict.fromkeys(record["label"] for record in whole):
@@ -169,17 +207,24 @@ def written(folders: Sequence[Path]) -> Iterator[str]:
         yield plain(f"wrote {len(folders)} results to {', '.join(parents)}")
 
 
+_AUTO = {"mean": "wilson where every example counts 0 or 1, else bootstrap-t"}
+
+
 def facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The fields of a catalogue entry, one line each."""
     for key, value in found.items():
         if key == "outputs":
             for output in value:
-                low, high = ("open" if one is None else f"{one:g}" for one in output["scale"])
+                low, high = output["scale"]
+                between = f"from {low:g} on" if high is None else f"{low} to {high}"
+                between = "any number" if low is None else between
                 better = "higher" if output["higher_is_better"] else "lower"
-                yield "output", f"{output['output']}: {low} to {high}, {better} is better"
+                yield "output", f"{output['output']}: {between}, {better} is better"
         elif key == "parameters":
             for one in value:
                 yield "parameter", f"{one['name']}: {one['type']} = {one['default']!r}"
+        elif key == "interval" and "metric" in found:
+            yield "interval auto", _AUTO.get(value, value)
         elif value not in (None, "", []):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             yield key.replace("_", " "), " ".join(text.split())

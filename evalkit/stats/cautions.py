@@ -23,16 +23,20 @@ def cautions(situation: Situation, method: str) -> Iterator[tuple[str, str]]:
         successes, total = situation.proportion
         events = min(successes, total - successes)
         if events < ENOUGH_EVENTS:
-            yield "few-events", f"{events} of the rarer outcome; fewer than 10 say little"
+            yield (
+                "few-events",
+                f"the rarer outcome came up {events} times; fewer than 10 say little",
+            )
         return
     needed = ENOUGH_EXAMPLES if not situation.clustered else 0
     skewness = _skewness(situation)
     if skewness is not None and COCHRAN * skewness**2 > max(units, needed):
         wanted = int(np.ceil(COCHRAN * skewness**2))
+        unit = "clusters" if situation.clustered else "examples"
         yield (
             "skew",
-            f"skewness {skewness:.1f}: with {units} units the interval may be too narrow "
-            f"(about {wanted:,} would do)",
+            f"a few {unit} weigh heavily (skewness {skewness:.1f}); with {units:,} the interval "
+            f"may be too narrow, about {wanted:,} would do",
         )
     elif units < needed:
         yield "few-examples", f"{units} examples; intervals from fewer than 30 are rough"

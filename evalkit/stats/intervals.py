@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from evalkit.errors import counted
 from evalkit.metric import Scorer
 from evalkit.stats.resampling import Resamples
 from evalkit.table import Floats
@@ -105,8 +106,8 @@ def wants_errors(method: str, declared: str) -> bool:
 
 def _auto(situation: Situation, declared: str) -> str:
     if declared in ("mean", "bootstrap-t"):
-        if situation.proportion is not None:
-            return "cluster-t" if situation.clustered else "wilson"
+        if situation.proportion is not None and not situation.clustered:
+            return "wilson"
         if np.isnan(situation.resamples.point_error[situation.output]):
             return "percentile"
         if situation.units < FEWEST_FOR_BOOTSTRAP_T:
@@ -119,8 +120,10 @@ def _auto(situation: Situation, declared: str) -> str:
 def _refuse_few(situation: Situation) -> None:
     fewest = FEWEST_CLUSTERS if situation.clustered else FEWEST_EXAMPLES
     if situation.units < fewest:
-        unit = "clusters" if situation.clustered else "examples"
-        raise NoIntervalError(f"{situation.units} {unit}; an interval needs at least {fewest}")
+        unit = "cluster" if situation.clustered else "example"
+        raise NoIntervalError(
+            f"{counted(situation.units, unit)}; an interval needs at least {fewest}"
+        )
 
 
 def _refuse_undefined(values: Floats, defined: Floats) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from evalkit.metric import Fitted, Metric
 from evalkit.records.example import System
@@ -31,25 +31,27 @@ class Builder:
     pool: Pool | None = None
     progress: Progress = silent
     eager: bool = False
-    hits: list[str] = field(default_factory=list)
+    hits: int = 0
 
-    def table(self, metric: Metric, system: System, fitted: Fitted, references: str) -> Table:
-        """references: the sha256 of the canonical references; rows are in order of id."""
+    def table(
+        self, metric: Metric, system: System, fitted: Fitted, references: str, place: str = ""
+    ) -> Table:
+        """references: the sha256 of the canonical references; place: of the system, "3/45 "."""
         header = metric.header(fitted, references)
         key = None
         if self.cache is not None:
             key = caches.key(metric, header, system.predictions_digest)
             if (found := self.cache.get(key)) is not None and found.header == header:
-                self.hits.append(f"{system.name}/{metric.label}")
+                self.hits += 1
                 return found
-        table = Table.of(header, system.ids, self._blocks(metric, system, fitted))
+        table = Table.of(header, system.ids, self._blocks(metric, system, fitted, place))
         if self.cache is not None and key is not None:
             self.cache.put(key, table)
         return table
 
-    def _blocks(self, metric: Metric, system: System, fitted: Fitted) -> list[Array]:
+    def _blocks(self, metric: Metric, system: System, fitted: Fitted, place: str) -> list[Array]:
         """Here while the work left is short, then in the pool."""
-        stage = f"{system.name}: {metric.label}"
+        stage = f"{place}{system.name}: {metric.label}"
         total = len(system.examples)
         found: list[Array] = []
         started = time.perf_counter()
@@ -67,13 +69,14 @@ class Builder:
         if rest and self.pool is not None:
             size = _batch(len(rest), self.pool.workers)
             batches = [rest[i : i + size] for i in range(0, len(rest), size)]
-            for done in self.pool.map(metric, batches, fitted):
-                found.extend(done)
-                self.progress(stage, len(found), total)
+            before = len(found)
+            found += self.pool.map(
+                metric, batches, fitted, lambda done: self.progress(stage, before + done, total)
+            )
         self.progress(stage, total, total)
         return found
 
 
 def _batch(examples: int, workers: int) -> int:
-    """Small enough that every worker gets eight, so that none waits long for the last."""
-    return max(1, min(BATCH, examples // (8 * workers)))
+    """Small enough that every worker gets 32: the bar moves, and none waits long for the last."""
+    return max(1, min(BATCH, examples // (32 * workers)))

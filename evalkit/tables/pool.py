@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from evalkit import catalogue
-from evalkit.errors import EvalkitError, MetricError
+from evalkit.errors import MetricError
 from evalkit.metric import Fitted, Metric
 from evalkit.records.example import Example
 from evalkit.table import Array, as_block
@@ -61,19 +61,11 @@ def _made(recipe: Recipe) -> Metric:
 def blocks(metric: Metric, examples: Sequence[Example], fitted: Fitted) -> list[Array]:
     """One [r, k] per example; MetricError where the metric's own code fails, with file:line."""
     found: list[Array] = []
-    try:
+    with catalogue.named_errors(type(metric), f' (in the batch from id "{examples[0].id}")'):
         for rows in metric.rows(examples, fitted):
             if len(found) == len(examples):
                 raise MetricError(f"{metric.name}: more rows than examples")
             found.append(as_block(rows, metric.name, examples[len(found)].id))
-    except (EvalkitError, MemoryError):
-        raise
-    except Exception as error:
-        near = examples[min(len(found), len(examples) - 1)].id
-        raise MetricError(
-            f'{metric.name}: {type(error).__name__}: {error} (at or after id "{near}")',
-            catalogue.place_of(error, type(metric)),
-        ) from error
     if len(found) != len(examples):
         raise MetricError(f"{metric.name}: {len(found)} rows for {len(examples)} examples")
     return found
@@ -103,17 +95,24 @@ class Pool:
                 process.terminate()
 
     def map(
-        self, metric: Metric, batches: Sequence[Sequence[Example]], fitted: Fitted
-    ) -> Iterator[list[Array]]:
-        """The blocks of each batch, in order."""
+        self,
+        metric: Metric,
+        batches: Sequence[Sequence[Example]],
+        fitted: Fitted,
+        progress: Callable[[int], None],
+    ) -> list[Array]:
+        """The blocks of all batches, in order; progress(examples done so far)."""
         recipe = Recipe.of(metric)
         executor = self._start()
         with _interrupts_blocked():
             waiting: list[Future[list[Array]]] = [
                 executor.submit(_in_worker, recipe, batch, fitted) for batch in batches
             ]
-        for future in waiting:
-            yield future.result()
+        done = 0
+        for future in as_completed(waiting):
+            done += len(future.result())
+            progress(done)
+        return [block for future in waiting for block in future.result()]
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:

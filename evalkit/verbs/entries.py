@@ -13,6 +13,8 @@ from evalkit import catalogue
 from evalkit import protocol as protocols
 from evalkit.errors import ResultError, UsageError
 
+SINGULAR = {"metrics": "metric", "protocols": "protocol", "studies": "study"}
+
 METRIC = '''"""{title}: what it measures, in one line."""
 
 from __future__ import annotations
@@ -78,16 +80,31 @@ def _title(path: Path) -> str:
     return str(tomllib.loads(text).get("title", ""))
 
 
-def metric(name: str) -> dict[str, Any]:
-    return dict(catalogue.describe(catalogue.metric_class(name)))
+def kind_of(word: str) -> str:
+    """`metric` or `metrics` -> `metrics`; UsageError where it is none."""
+    for kind in catalogue.KINDS:
+        if word in (kind, SINGULAR[kind]):
+            return kind
+    raise UsageError(f'what is "{word}"? {", ".join(catalogue.KINDS)} can be listed')
 
 
-def protocol(name: str) -> dict[str, Any]:
-    return {"protocol": name, **asdict(protocols.load(name))}
+def show(kind: str, name: str) -> dict[str, Any]:
+    """Every fact about a metric or a protocol."""
+    match kind_of(kind):
+        case "metrics":
+            return dict(catalogue.describe(catalogue.metric_class(name)))
+        case "protocols":
+            facts = asdict(protocols.load(name))
+            return {"protocol": facts.pop("name"), **facts}
+        case _:
+            raise UsageError("no study can be shown yet")
 
 
 def new(kind: str, name: str) -> list[Path]:
     """Write the template; in a checkout of evalkit a metric's golden file as well."""
+    kind = SINGULAR[kind_of(kind)]
+    if kind == "study":
+        raise UsageError("a metric or a protocol can be made")
     if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name):
         raise UsageError(
             f'"{name}" cannot name a {kind}; lower case and underscores, e.g. my_{kind}'
@@ -130,3 +147,11 @@ def _write(path: Path, content: str) -> Path:
     except OSError as error:
         raise ResultError(f"cannot be written: {error.strerror}", str(path)) from None
     return path
+
+
+def usage(path: Path) -> str:
+    """How `score` takes a new entry: by name where the catalogue has it, else by path."""
+    kind = "metrics" if path.suffix == ".py" else "protocols"
+    flag = "--metric" if path.suffix == ".py" else "--protocol"
+    known = path.resolve() in {one.resolve() for one in catalogue.entries(kind).values()}
+    return f"evalkit score … {flag} {path.stem if known else f'./{path}'}"

@@ -8,19 +8,21 @@ from typing import Any
 
 from evalkit.errors import DataError, UsageError, did_you_mean
 from evalkit.protocol import Protocol
-from evalkit.records.example import System, digest
-from evalkit.records.joining import labels
+from evalkit.records.example import System
+from evalkit.records.joining import labels, no_field
 from evalkit.results import SCHEMA
 from evalkit.stats.intervals import METHODS
 
 BOOTSTRAPS = ("poisson", "multinomial")
+NO_CLUSTER = "none"
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
     """What a value or an interval depends on; all of it is written into the result.
 
-    cluster: resample by the examples' clusters; None: where every example has one.
+    cluster: the field that named the clusters; "none": resample examples; None: clusters where
+    the records have them.
     """
 
     resamples: int = 2000
@@ -28,7 +30,7 @@ class ScoreOptions:
     seed: int = 12345
     interval: str = "auto"
     bootstrap: str = "poisson"
-    cluster: bool | None = None
+    cluster: str | None = None
     slices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,18 +67,16 @@ def plan(system: System, protocol: Protocol, options: ScoreOptions, set_name: st
     """DataError where a slice or cluster field is not there."""
     clusters = _clusters(system, options)
     slices = {field: tuple(labels(system, field)) for field in options.slices}
-    stored = {key: value for key, value in asdict(options).items() if key != "cluster"}
     document = {
         "schema": SCHEMA,
         "kind": "score",
         "system": system.name,
         "set": set_name or f"{protocol.name}-{system.references_digest[:8]}",
         "protocol": protocol.name,
-        "options": {**stored, "cluster": clusters is not None, "slices": list(options.slices)},
+        "options": {**asdict(options), "slices": list(options.slices)},
         "inputs": {
             "predictions": system.predictions_digest,
             "references": system.references_digest,
-            "groups": digest([clusters, *slices.items()]),
             "examples": len(system.examples),
             "clusters": None if clusters is None else len(set(clusters)),
             "missing": system.missing,
@@ -86,17 +86,17 @@ def plan(system: System, protocol: Protocol, options: ScoreOptions, set_name: st
 
 
 def _clusters(system: System, options: ScoreOptions) -> tuple[str, ...] | None:
-    if options.cluster is False:
+    if options.cluster == NO_CLUSTER:
         return None
     with_cluster = sum(example.cluster is not None for example in system.examples)
-    where = system.sources[0] if system.sources else None
     if with_cluster == 0:
-        if options.cluster:
-            raise DataError("no record has a cluster; name its field with --cluster FIELD", where)
+        if options.cluster is not None:
+            raise no_field(system, options.cluster)
         return None
     if with_cluster < len(system.examples):
         id = next(example.id for example in system.examples if example.cluster is None)
         raise DataError(
-            f'id "{id}" has no cluster, but others have; complete them, or --cluster none', where
+            f'id "{id}" has no cluster, but others have; complete them, or --cluster none',
+            system.source,
         )
     return tuple(str(example.cluster) for example in system.examples)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 import evalkit
 from evalkit import catalogue
 from evalkit import protocol as protocols
-from evalkit.errors import DataError, MetricError, UsageError
+from evalkit.errors import DataError, MetricError, UsageError, counted
 from evalkit.metric import Metric
 from evalkit.protocol import Protocol
 from evalkit.records import text
@@ -26,17 +28,16 @@ from evalkit.results import Result, check, write
 from evalkit.tables.build import Builder, Progress, silent
 from evalkit.tables.cache import Cache, default_folder
 from evalkit.tables.pool import Pool, processors
-from evalkit.verbs.plan import ScoreOptions, plan
+from evalkit.verbs.plan import NO_CLUSTER, Plan, ScoreOptions, plan
 from evalkit.verbs.scoring import score_plans
 
 KIND = "text"  # the one kind of record so far
-NO_CLUSTER = "none"
 
 
 def score(
     predictions: Sequence[str],
     references: Sequence[str | Sequence[str]],
-    metrics: Sequence[str | Metric] = (),
+    metrics: str | Metric | Sequence[str | Metric] = (),
     *,
     protocol: str | None = None,
     ids: Sequence[str | int] | None = None,
@@ -80,7 +81,8 @@ def score(
         bootstrap=bootstrap,
         slices=tuple(slices or ()),
     )
-    made = _metrics(metrics, chosen)
+    asked = [metrics] if isinstance(metrics, str | Metric) else list(metrics)
+    made = _metrics(asked, chosen)
     with Pool(workers) as pool:
         builder = Builder(
             Cache(default_folder()) if cache else None, pool if workers > 1 else None, progress
@@ -140,14 +142,12 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
         interval=request.interval,
         seed=request.seed,
         bootstrap=request.bootstrap,
-        cluster=None if cluster is None else cluster != NO_CLUSTER,
+        cluster=cluster,
         slices=request.slices,
     )
     systems = read_systems(request.predictions, request.references, _reading(request, cluster))
     plans = [plan(system, chosen, options, request.set) for system in systems]
-    if request.out is not None:
-        for one in plans:
-            check(request.out, one.document, replace=request.replace)
+    run.notes.extend(_replaced(plans, metrics, request))
     if request.protocol is None:
         run.notes.append(f"protocol {chosen.name} (the default for {KIND})")
     if cluster is None and any(one.clusters is not None for one in plans):
@@ -163,13 +163,35 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
         run.results = score_plans(plans, metrics, options, builder, request.threads or processors())
     for result in run.results:
         _refuse_unavailable(result, request.require)
-    if builder.hits:
-        run.notes.append(f"from the cache (--no-cache): {', '.join(builder.hits)}")
+    if builder.hits > 0:
+        run.notes.append(
+            f"{builder.hits} of {len(plans) * len(metrics)} tables from the cache "
+            "(--no-cache counts again)"
+        )
     if request.out is not None:
-        about = _run_record(request, systems, started)
-        run.results = [replace(result, run=about) for result in run.results]
+        run.results = [
+            replace(result, run=_run_record(request, system, started))
+            for result, system in zip(run.results, systems, strict=True)
+        ]
         run.folders = [write(request.out, result) for result in run.results]
     return run
+
+
+def _replaced(
+    plans: Sequence[Plan], metrics: Sequence[Metric], request: ScoreRequest
+) -> Iterator[str]:
+    """ResultError where a result of other inputs is in the way; what will be lost, if anything."""
+    if request.out is None:
+        return
+    now = {metric.label for metric in metrics}
+    for one in plans:
+        stored = check(request.out, one.document, replace=request.replace)
+        lost = sorted({record["label"] for record in stored["scores"]} - now) if stored else []
+        if lost:
+            yield (
+                f"{one.system.name}: the result with {', '.join(lost)} was replaced; "
+                "a result holds the metrics of one call"
+            )
 
 
 def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
@@ -179,14 +201,14 @@ def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
     return ReadOptions(fields, request.format, request.allow_missing)
 
 
-def _run_record(request: ScoreRequest, systems: Sequence[System], started: float) -> dict[str, Any]:
+def _run_record(request: ScoreRequest, system: System, started: float) -> dict[str, Any]:
     """What varies from run to run."""
-    sources = sorted({source for system in systems for source in system.sources})
     return {
         "schema": 1,
+        "request": msgspec.to_builtins(request, enc_hook=str),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
-        "files": {source: file_digest(source) for source in sources},
+        "files": {source: file_digest(source) for source in system.sources},
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -245,31 +267,48 @@ def _examples(
     cluster: Sequence[str | int] | None,
     slices: Mapping[str, Sequence[Any]],
 ) -> list[Example]:
-    count = len(predictions)
-    columns: dict[str, Iterable[Any] | None] = {
-        "references": references,
-        "ids": ids,
-        "cluster": cluster,
-        **{f"slices[{field!r}]": values for field, values in slices.items()},
-    }
-    for name, column in columns.items():
-        if column is not None and (length := len(list(column))) != count:
-            raise DataError(f"{length} {name} for {count} predictions")
+    texts = _column("predictions", predictions, None)
+    count = len(texts)
     if count == 0:
         raise DataError("there are no predictions")
-    named = ids if ids is not None else range(1, count + 1)
+    truths = _references(references, count)
+    clusters = [None] * count if cluster is None else _column("cluster", cluster, count)
+    fields = {name: _column(f"slices[{name!r}]", slices[name], count) for name in slices}
+    named = range(1, count + 1) if ids is None else _column("ids", ids, count)
     examples = [
         Example(
             text_id(id, f"ids[{i}]"),
-            text.prediction(predictions[i], f"predictions[{i}]"),
-            text.references(references[i], f"references[{i}]"),
-            None if cluster is None else str(cluster[i]),
-            {field: values[i] for field, values in slices.items()},
+            text.prediction(texts[i], f"predictions[{i}]"),
+            text.references(truths[i], f"references[{i}]"),
+            None if clusters[i] is None else str(clusters[i]),
+            {name: values[i] for name, values in fields.items()},
         )
         for i, id in enumerate(named)
     ]
     examples.sort(key=lambda example: example.id.encode())
-    for one, other in itertools.pairwise(examples):
+    for one, other in pairwise(examples):
         if one.id == other.id:
             raise DataError(f'the id "{one.id}" appears twice; ids must be unique')
     return examples
+
+
+def _column(name: str, values: Any, count: int | None) -> list[Any]:
+    """A list of `count` plain Python values; numpy arrays, series and generators become one."""
+    if isinstance(values, str | bytes | Mapping):
+        raise DataError(f"{name} must be a list, not one {type(values).__name__}")
+    found = values.tolist() if hasattr(values, "tolist") else list(values)
+    if count is not None and len(found) != count:
+        raise DataError(f"{len(found)} {name} for {counted(count, 'prediction')}")
+    return found
+
+
+def _references(references: Any, count: int) -> list[Any]:
+    found = _column("references", references, None)
+    if len(found) != count:
+        by_stream = all(isinstance(one, list | tuple) and len(one) == count for one in found)
+        hint = "; one list per example is wanted, not one per reference: zip(*references)"
+        raise DataError(
+            f"references of {counted(len(found), 'example')} for {counted(count, 'prediction')}"
+            + (hint if found and by_stream else "")
+        )
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.errors import UnavailableError, UsageError
+from evalkit import catalogue
+from evalkit.errors import MetricError, UnavailableError, UsageError, counted
 from evalkit.metric import Metric, Output, Scorer
 from evalkit.results import Result
 from evalkit.stats.cautions import cautions
@@ -68,7 +70,10 @@ def score_plans(
     names = [metric.label for metric in metrics]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f'the metric "{twice}" is named twice')
-    built = [_build(one, metrics, builder) for one in plans]
+    built = [
+        _build(one, metrics, builder, f"{position}/{len(plans)} " if len(plans) > 1 else "")
+        for position, one in enumerate(plans, start=1)
+    ]
     groups: dict[tuple[Any, ...], list[int]] = {}
     for position, one in enumerate(plans):
         groups.setdefault(one.unit_key, []).append(position)
@@ -88,18 +93,33 @@ def score_plans(
     return [results[i] for i in range(len(plans))]
 
 
-def _build(one: Plan, metrics: Sequence[Metric], builder: Builder) -> list[Built]:
+def _build(one: Plan, metrics: Sequence[Metric], builder: Builder, place: str) -> list[Built]:
     references = one.system.references_digest
     built = []
     for metric in metrics:
         try:
-            fitted = metric.fit([example.references for example in one.system.examples])
-            signature = metric.signature(fitted)
-            table = builder.table(metric, one.system, fitted, references)
-            built.append(Built(metric, signature, metric.output_list(fitted), table))
+            with catalogue.named_errors(type(metric)):
+                fitted = metric.fit([example.references for example in one.system.examples])
+                signature = metric.signature(fitted)
+                outputs = metric.output_list(fitted)
+            table = builder.table(metric, one.system, fitted, references, place)
+            _try_once(metric, table, outputs)
+            built.append(Built(metric, signature, outputs, table))
         except UnavailableError as error:
             built.append(Built(metric, None, metric.outputs, None, error.message))
     return built
+
+
+def _try_once(metric: Metric, table: Table, outputs: tuple[Output, ...]) -> None:
+    """MetricError where score or from_sums fails or gives another shape than the outputs."""
+    with catalogue.named_errors(type(metric)):
+        ones = np.ones((1, len(table.ids)), np.uint8)
+        values, _ = metric.scorer(table).measure(ones, errors=True)
+    if values.shape != (1, len(outputs)):
+        raise MetricError(
+            f"{metric.name}: values of shape {values.shape}, but one row of weights and "
+            f"{counted(len(outputs), 'output')} want (1, {len(outputs)})"
+        )
 
 
 def _slices(plan: Plan, options: ScoreOptions) -> Iterator[Slice]:
@@ -114,11 +134,17 @@ def _slices(plan: Plan, options: ScoreOptions) -> Iterator[Slice]:
         draws = PoissonDraws(unit_keys(units.names, options.seed, set_name))
     yield Slice(None, None, len(ids), units, draws)
     for field, labels in plan.slices.items():
-        for value in sorted(set(labels)):
+        for value in sorted(set(labels), key=_natural):
             chosen = np.array([label == value for label in labels])
             taken, numbers = units.take(chosen)
             name = {"field": field, "value": value}
             yield Slice(name, chosen, int(chosen.sum()), taken, draws.take(numbers))
+
+
+def _natural(label: str) -> list[tuple[int, int, str]]:
+    """d2 before d10."""
+    parts = re.split(r"(\d+)", label)
+    return [(1, int(part), "") if part.isdecimal() else (2, 0, part) for part in parts]
 
 
 def _measure(

@@ -379,7 +379,7 @@ CASES = [
     Case(
         "a cluster field that no record has",
         "preds.jsonl",
-        "no record has a cluster",
+        'no record has a field "doc"',
         command=(*SCORE, "--cluster", "doc"),
     ),
     Case(
@@ -441,14 +441,14 @@ CASES = [
     Case(
         "a folder that holds another result",
         "results/s/preds",
-        "holds the result of other inputs.*--replace",
+        "holds the result of other references.*--replace",
         other_result,
         (*SCORE, "--set", "s"),
     ),
     Case(
         "a folder that holds something else",
         "results/s/preds",
-        "is not a result",
+        "is no result",
         foreign_folder,
         (*SCORE, "--set", "s", "--replace"),
     ),

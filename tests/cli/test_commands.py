@@ -60,7 +60,7 @@ def test_json_is_one_object_and_equals_the_kept_result(
     assert set(kept.run["files"]) == {str(BART), str(REFS)}
     again = evalkit_command(*arguments)
     assert again.stdout == done.stdout
-    assert "from the cache (--no-cache): BART/bleu" in again.stderr
+    assert "1 of 1 tables from the cache" in again.stderr
 
 
 def test_python_gives_the_same_numbers(tmp_path: Path, evalkit_command: Command) -> None:
