@@ -92,7 +92,8 @@ def metric(spec: str) -> Metric:
     """`chrf:word_order=2,beta=1` -> the metric with these parameters."""
     name, _, assignments = spec.partition(":")
     found = metric_class(name)
-    return found(**_parameters(found, assignments))
+    with named_errors(found):
+        return found(**_parameters(found, assignments))
 
 
 def _load_file(path: Path, asked: str) -> ModuleType:
@@ -115,7 +116,7 @@ def load_source(source: bytes, name: str, where: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         exec(compile(source, where, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise MetricError(f"{type(error).__name__}: {error}", _place(error, where)) from error
     return module
@@ -128,14 +129,15 @@ def named_errors(found: type[Metric], near: str = "") -> Iterator[None]:
         yield
     except (EvalkitError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         message = f"{found.name}: {type(error).__name__}: {error}{near}"
         raise MetricError(message, place_of(error, found)) from error
 
 
-def place_of(error: BaseException, found: type[Metric]) -> str:
+def place_of(error: BaseException, found: type[Metric]) -> str | None:
     """`file:line` in the metric's own file where an error was raised or passed through."""
-    return _place(error, str(sys.modules[found.__module__].__file__))
+    path = getattr(sys.modules[found.__module__], "__file__", None)
+    return None if path is None else _place(error, path)
 
 
 def _place(error: BaseException, where: str) -> str:
@@ -162,43 +164,58 @@ def _class_in(module: ModuleType, name: str) -> type[Metric]:
             "wanted, with rows and score (or from_sums)",
             name,
         )
+    lacking = [one for one in ("outputs", "reads", "reference") if not hasattr(own[0], one)]
+    if lacking:
+        raise MetricError(f"{own[0].__name__} does not say its {', '.join(lacking)}", name)
     return own[0]
 
 
-def source_of(found: type[Metric]) -> bytes:
-    """The source of the file that defines a metric."""
+def source_of(found: type[Metric]) -> bytes | None:
+    """The source of the file that defines a metric; None where there is no file (a notebook)."""
     module = sys.modules[found.__module__]
-    stored = getattr(module, "__evalkit_source__", None)
-    return stored if stored is not None else Path(str(module.__file__)).read_bytes()
+    stored: bytes | None = getattr(module, "__evalkit_source__", None)
+    if stored is not None:
+        return stored
+    path = getattr(module, "__file__", None)
+    return Path(path).read_bytes() if path is not None else None
 
 
-def engine_source(found: type[Metric]) -> bytes:
-    """The sources of the engine modules that a metric's file imports, and those they import."""
-    pending, seen = [source_of(found)], dict[str, bytes]()
+def imported_source(source: bytes) -> bytes:
+    """The sources of what a file imports of evalkit and of its own project, and of what they do.
+
+    Installed libraries are left out: their versions belong in the signature.
+    """
+    pending, seen = [source], dict[str, bytes]()
     while pending:
-        for name in _engine_imports(pending.pop()):
-            if name not in seen:
-                origin = (found_spec := importlib.util.find_spec(name)) and found_spec.origin
-                seen[name] = Path(origin).read_bytes() if origin else b""
+        for name in _imports(pending.pop()):
+            if name not in seen and (path := _own_file(name)) is not None:
+                seen[name] = path.read_bytes()
                 pending.append(seen[name])
     return b"\0".join(name.encode() + b"\0" + seen[name] for name in sorted(seen))
 
 
-def _engine_imports(source: bytes) -> Iterator[str]:
+def _imports(source: bytes) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("evalkit."):
-            yield str(node.module)
-            for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                if _is_module(name):
-                    yield name
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _is_module(name: str) -> bool:
+def _own_file(name: str) -> Path | None:
+    """The file of a module of evalkit or of the user's project; importing no package on the way."""
+    top = name.partition(".")[0]
+    if top != "evalkit" and (name != top or top in sys.stdlib_module_names):
+        return None
     try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    installed = "site-packages" in Path(spec.origin).parts and top != "evalkit"
+    return None if installed else Path(spec.origin)
 
 
 def _parameters(found: type[Metric], assignments: str) -> dict[str, Any]:
@@ -215,6 +232,8 @@ def _parameters(found: type[Metric], assignments: str) -> dict[str, Any]:
         if name not in known:
             hint = did_you_mean(name, known) or "; it has none"
             raise MetricError(f'{found.name}: no parameter is called "{name}"{hint}')
+        if name in values:
+            raise MetricError(f"{found.name}: {name} is given twice")
         values[name] = _value(found.name, name, text, hints[name])
     return values
 
@@ -222,6 +241,8 @@ def _parameters(found: type[Metric], assignments: str) -> dict[str, Any]:
 def _value(metric_name: str, name: str, text: str, hint: Any) -> Any:
     """Text of the command line as the type of the field."""
     allowed = get_args(hint) or (hint,)
+    if choice := [one for one in allowed if not isinstance(one, type) and str(one) == text]:
+        return choice[0]
     if type(None) in allowed and text.lower() in ("none", ""):
         return None
     if bool in allowed and text.lower() in ("true", "false", "yes", "no"):

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import evalkit
-from evalkit.panels import UnitRows, spread, weighted_sums
+from evalkit.errors import MetricError
+from evalkit.panels import UnitRows, products, spread, weighted_sums
 from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Header, Ints, Table
 
@@ -34,9 +35,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a metric learnt from all references: JSON values and arrays.
+    """What a metric learnt from all references.
 
-    `scoring` is the part of it that `score` needs; it travels in the header of every table.
+    state: JSON values and arrays; scoring: the JSON values of it that `score` needs, which travel
+    in the header of every table.
     """
 
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class Fitted:
 
 
 def _encode(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         content = np.ascontiguousarray(value)
         return [content.dtype.str, content.shape, hashlib.sha256(content.tobytes()).hexdigest()]
     raise TypeError(f"a fitted state holds JSON values and arrays, not {type(value).__name__}")
@@ -94,7 +96,10 @@ class Metric(ABC):
 
     def __init_subclass__(cls) -> None:
         module = sys.modules.get(cls.__module__)
-        cls.name = getattr(module, "__evalkit_name__", cls.__module__.rpartition(".")[2])
+        stem = cls.__module__.rpartition(".")[2]
+        cls.name = getattr(module, "__evalkit_name__", stem)
+        if stem == "__main__":  # a notebook or a script has no file of its own per metric
+            cls.name = cls.__name__.lower()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -135,6 +140,10 @@ class Metric(ABC):
     def header(self, fitted: Fitted, references: str) -> Header:
         """references: the sha256 of the canonical references."""
         names = tuple(output.name for output in self.output_list(fitted))
+        try:
+            msgspec.json.encode(fitted.scoring)
+        except TypeError as error:
+            raise MetricError(f"{self.name}: scoring holds JSON values only: {error}") from None
         return Header(
             self.name,
             self.parameters,
@@ -249,7 +258,7 @@ class SumScorer:
             return None
         ones = np.ones((1, len(self.rows.values)), np.uint8)
         slopes: Floats = self.metric.gradient(self.sums(ones), self.scoring)[0].T
-        return np.asarray(self.rows.values @ slopes)
+        return products(self.rows, np.ascontiguousarray(slopes))
 
     def binary(self, output: int) -> tuple[int, int] | None:
         if self.metric.interval != "mean":
@@ -257,7 +266,10 @@ class SumScorer:
         values, counts = self.rows.values[:, output], self.rows.values[:, -1]
         if not (counts == 1).all() or not np.isin(values, (0, 1)).all():
             return None
-        return int(values.sum()), len(values)
+        successes, units = int(values.sum()), len(values)
+        ones = np.ones((1, units), np.uint8)
+        value = self.metric.from_sums(self.sums(ones), self.scoring)[0, output]
+        return (successes, units) if abs(value - successes / units) < 1e-12 else None
 
     def each(self) -> Floats:
         return self.metric.from_sums(self.rows.values, self.scoring)

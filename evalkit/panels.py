@@ -67,6 +67,13 @@ def spread(rows: UnitRows, weights: Array, gradient: Floats) -> Floats:
     return np.sqrt(total)
 
 
+def products(rows: UnitRows, slopes: Floats) -> Floats:
+    """rows [n, k] @ slopes [k, outputs], panel by panel."""
+    values = rows.values
+    parts = [_product(values[i : i + UNITS], slopes) for i in range(0, len(values), UNITS)]
+    return np.concatenate(parts) if parts else np.zeros((0, slopes.shape[1]))
+
+
 def _panels(
     weights: Array, dtype: np.dtype[np.floating]
 ) -> Iterator[tuple[slice, slice, NDArray[np.floating]]]:

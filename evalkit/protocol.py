@@ -29,6 +29,7 @@ class Protocol:
     level: float = 0.95
     interval: str = "auto"
     name: str = ""
+    path: str = ""
 
 
 def load(name: str) -> Protocol:
@@ -56,13 +57,15 @@ def default_for(kind: str) -> Protocol:
 
 
 def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
-    known = [one.name for one in fields(Protocol) if one.name != "name"]
+    known = [one.name for one in fields(Protocol) if one.name not in ("name", "path")]
     for key in content:
         if key not in known:
             hint = did_you_mean(key, known)
             raise ProtocolError(f'no key is called "{key}"{hint}', _line(text, key, path))
     try:
-        protocol = msgspec.convert({**content, "name": path.stem}, Protocol, strict=True)
+        protocol = msgspec.convert(
+            {**content, "name": path.stem, "path": str(path)}, Protocol, strict=True
+        )
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at ")
         key = re.sub(r"\W", "", at.split("[")[0].replace("$", ""))
@@ -71,10 +74,19 @@ def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
         raise ProtocolError("metrics is empty; name at least one", _line(text, "metrics", path))
     for spec in protocol.metrics:
         try:
-            catalogue.metric(spec)
+            reads = catalogue.metric(spec).reads
         except MetricError as error:
             raise ProtocolError(str(error), _line(text, "metrics", path)) from None
+        if reads != protocol.reads:
+            message = f"{spec} reads {reads}, but the protocol reads {protocol.reads}"
+            raise ProtocolError(message, _line(text, "metrics", path))
     return protocol
+
+
+def place(protocol: Protocol, key: str) -> str:
+    """`file:line` of a key."""
+    path = Path(protocol.path)
+    return _line(path.read_text(encoding="utf-8"), key, path)
 
 
 def _line(text: str, key: str, path: Path) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
+import hashlib
 import html
 import io
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from typing import Any
 import msgspec
 
 from evalkit.errors import MissingDependencyError, ResultError, UsageError
+from evalkit.interrupts import interrupts_blocked
 from evalkit.table import Table
 
 SCHEMA = 1
@@ -101,7 +106,7 @@ class Result:
     def save(self, folder: str | Path, *, replace: bool = False) -> Path:
         """Write `<folder>/<set>/<system>/`; ResultError where it holds a result of other inputs."""
         check(Path(folder), self.document, replace=replace)
-        return write(Path(folder), self)
+        return write(Path(folder), [self], replace=replace)[0]
 
 
 def encode(document: Any) -> bytes:
@@ -122,20 +127,27 @@ def safe_name(name: str, what: str) -> str:
     return name
 
 
-def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> Mapping[str, Any] | None:
+def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> dict[str, Any] | None:
     """Before the work: may this result be written here? ResultError where not.
 
     The document of the same inputs that it will replace, or None.
     """
     target = folder_of(root, document)
-    _require_writable(root)
+    _require_writable(target.parent)
+    if target.parent.is_dir():
+        with _locked(target.parent):
+            _recover(target)
+    return _check(target, document, replace=replace)
+
+
+def _check(target: Path, document: Mapping[str, Any], *, replace: bool) -> dict[str, Any] | None:
     if not target.exists():
         return None
     if not (target / "result.json").is_file():
         raise ResultError("exists, but is no result; move it or choose another --out", str(target))
     if replace:
         return None
-    stored: Mapping[str, Any] = read_document(target)
+    stored = read_document(target)
     for part in ("references", "predictions"):
         if stored["inputs"].get(part) != document["inputs"][part]:
             raise ResultError(
@@ -146,33 +158,74 @@ def check(root: Path, document: Mapping[str, Any], *, replace: bool) -> Mapping[
     return stored
 
 
-def _require_writable(root: Path) -> None:
-    place = root
+def _require_writable(folder: Path) -> None:
+    place = folder
     while not place.exists():
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise ResultError("cannot be written; choose another folder with --out FOLDER", str(root))
+        raise ResultError("cannot be written; choose another folder with --out FOLDER", str(place))
 
 
-def write(root: Path, result: Result) -> Path:
-    """The whole folder beside its place, then renamed into it."""
-    target = folder_of(root, result.document)
-    aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
+def write(root: Path, results: Sequence[Result], *, replace: bool = False) -> list[Path]:
+    """All folders whole beside their places, then all renamed into them, checked once more."""
+    staged: list[tuple[Path, Path, Result]] = []
+    done: list[Path] = []
     try:
-        (aside / "new" / "tables").mkdir(parents=True)
-        _write_files(aside / "new", result)
-        if target.exists():
-            target.rename(aside / "old")
-        (aside / "new").rename(target)
+        for result in results:
+            target = folder_of(root, result.document)
+            aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
+            staged.append((target, aside, result))
+            (aside / "new" / "tables").mkdir(parents=True)
+            _write_files(aside / "new", result)
+        with interrupts_blocked():
+            for target, aside, result in staged:
+                with _locked(target.parent):
+                    _check(target, result.document, replace=replace)
+                    _swap(target, aside)
+                done.append(target)
     except OSError as error:
-        if not target.exists() and (aside / "old").exists():
-            (aside / "old").rename(target)
-        raise ResultError(f"cannot be written: {error.strerror}", str(target)) from None
+        written = f"; written before: {', '.join(map(str, done))}" if done else ""
+        raise ResultError(f"cannot be written: {error.strerror}{written}", str(target)) from None
     finally:
-        if not target.exists() and (aside / "old").exists():
+        for target, aside, _ in staged:
+            with suppress(OSError):
+                with _locked(target.parent):
+                    _recover(target)
+                shutil.rmtree(aside, ignore_errors=True)
+                target.parent.rmdir()  # only where it is empty
+    return done
+
+
+def _swap(target: Path, aside: Path) -> None:
+    if target.exists():
+        target.rename(aside / "old")
+    (aside / "new").rename(target)
+
+
+def _recover(target: Path) -> None:
+    """Put the old result back where a process was killed between two renames."""
+    if target.exists():
+        return
+    for aside in target.parent.glob(f".{glob.escape(target.name)}.????????"):
+        if (aside / "old" / "result.json").is_file():
             (aside / "old").rename(target)
-        shutil.rmtree(aside, ignore_errors=True)
-    return target
+            return
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time changes a set's folder; the lock goes with its process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write_files(folder: Path, result: Result) -> None:
@@ -186,9 +239,11 @@ def _write_files(folder: Path, result: Result) -> None:
 
 
 def table_file(label: str) -> str:
-    """`tables/chrf.npz`; parameters are spelled with what a file name may hold."""
-    kept = "".join(one if one.isalnum() or one in "._=,-" else "_" for one in label)
-    return f"tables/{kept[:150]}.npz"
+    """`tables/chrf.npz`; where a file name cannot hold the label, a hash keeps it apart."""
+    kept = "".join(one if one.isalnum() or one in "._=-" else "_" for one in label)[:100]
+    if kept != label:
+        kept += f"-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return f"tables/{kept}.npz"
 
 
 def _lines(records: Sequence[Mapping[str, Any]]) -> bytes:
@@ -217,6 +272,9 @@ def read_document(folder: Path) -> dict[str, Any]:
             "score again or use the evalkit that wrote it",
             where,
         )
+    wanted = ("inputs", "scores", "warnings", "system", "set")
+    if lacking := [key for key in wanted if key not in document]:
+        raise ResultError(f"lacks {', '.join(lacking)}; score again", where)
     return dict(document)
 
 
@@ -228,22 +286,26 @@ def load(path: str | Path) -> Result:
     document = read_document(folder)
     labels = {record["label"] for record in document["scores"] if record["status"] == "ok"}
     tables = {label: Table.load(folder / table_file(label)) for label in sorted(labels)}
-    run = folder / "run.json"
-    return Result(
-        document,
-        tables,
-        _read_lines(folder / "examples.jsonl.gz"),
-        msgspec.json.decode(run.read_bytes()) if run.is_file() else {},
-    )
+    for label, table in tables.items():
+        if table.header.metric != label.partition(":")[0]:
+            raise ResultError(f"holds a table of {table.header.metric}", str(table_file(label)))
+    run = _read_lines(folder / "run.json", whole=True)
+    examples = _read_lines(folder / "examples.jsonl.gz")
+    return Result(document, tables, examples, run[0] if run else {})
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def _read_lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
+    """The JSON lines of a file, or the one object that is the whole of it; [] where it is not."""
     if not path.is_file():
         return []
     try:
-        with gzip.open(path, "rb") as lines:
-            return [msgspec.json.decode(line) for line in lines]
-    except (OSError, EOFError, msgspec.DecodeError) as error:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        return [
+            msgspec.json.decode(line) for line in ([content] if whole else content.splitlines())
+        ]
+    except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
         raise ResultError(f"damaged: {error}; score again", str(path)) from None
 
 

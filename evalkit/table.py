@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,6 +68,19 @@ class Table:
         ids = tuple(one for one, keep in zip(self.ids, chosen, strict=True) if keep)
         return Table(self.header, ids, numbers[self.owner[kept]], self.rows[kept])
 
+    def _check_shape(self) -> None:
+        """ValueError where owners and rows do not belong to the ids."""
+        steps = np.diff(self.owner, prepend=0)
+        last = self.owner[-1] if len(self.owner) else -1
+        if (
+            self.rows.ndim != 2
+            or len(self.owner) != len(self.rows)
+            or last != len(self.ids) - 1
+            or not np.isin(steps, (0, 1)).all()
+            or not np.isfinite(self.rows).all()
+        ):
+            raise ValueError("owners and rows do not belong to the ids")
+
     def save(self, stream: BinaryIO) -> None:
         """As one .npz; equal tables give equal bytes."""
         header = msgspec.json.encode(asdict(self.header), order="sorted")
@@ -99,8 +111,12 @@ class Table:
                 blob, offsets = stored["ids"].tobytes(), stored["offsets"].tolist()
                 ids = tuple(blob[i:j] for i, j in itertools.pairwise(offsets))
                 header["outputs"] = tuple(header["outputs"])
-                return cls(Header(**header), ids, stored["owner"], stored["rows"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+                table = cls(Header(**header), ids, stored["owner"], stored["rows"])
+            table._check_shape()
+            return table
+        except ResultError:
+            raise
+        except Exception as error:  # numpy, zipfile and zlib have many ways to say it
             raise ResultError(f"not a table, or damaged ({error}); score again", where) from None
 
 
@@ -112,6 +128,8 @@ def concat(tables: Sequence[Table]) -> Table:
     blocks: list[Array] = []
     ids: list[bytes] = []
     for table in tables:
+        if not table.ids:
+            continue
         ends = np.searchsorted(table.owner, np.arange(1, len(table.ids)))
         blocks.extend(np.split(table.rows, ends))
         ids.extend(table.ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,15 @@ class Bleu(SacrebleuMetric):
     effective_order: bool = False
 
     outputs: ClassVar = (Output("bleu", (0, 100)),)
+    scale_free: ClassVar = False  # where a count is 0 and smoothing stands in for it
     reference: ClassVar = "Papineni et al. 2002; Post 2018; sacrebleu 2.6.0"
 
     def __post_init__(self) -> None:
         if self.smooth_method not in SMOOTHING:
             hint = did_you_mean(self.smooth_method, SMOOTHING)
             raise MetricError(f'bleu: no smooth_method is called "{self.smooth_method}"{hint}')
+        if self.smooth_value is not None and not 0 <= self.smooth_value < math.inf:
+            raise MetricError("bleu: smooth_value must be a finite number from 0 on")
         if self.max_ngram_order < 1:
             raise MetricError("bleu: max_ngram_order must be at least 1")
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "evalkit"
 LAYERS = (
-    ("errors",),
+    ("errors", "interrupts"),
     ("records",),
     ("table",),
     ("panels",),

@@ -129,7 +129,7 @@ def test_order_of_input_is_irrelevant(metric: Metric, system: System, table: Tab
 def test_three_times_the_weights_is_the_same_value(metric: Metric, table: Table) -> None:
     weights = np.random.default_rng(3).poisson(1.0, COUNT).astype(np.uint8) + 1
     same = close(scores(metric, table, weights), scores(metric, table, 3 * weights))
-    assert same == metric.scale_free
+    assert same or not metric.scale_free
 
 
 def test_values_keep_their_scale(metric: Metric, table: Table) -> None:

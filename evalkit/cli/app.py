@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
 import typer
 
 import evalkit
 from evalkit.cli import cache, catalogue, score
-from evalkit.cli.output import print_error
+from evalkit.cli.output import json_alone, print_error
 from evalkit.errors import EvalkitError, ServiceError
 
 BUG = 70
 INTERRUPTED = 130
+TERMINATED = 143
 ClickException: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
@@ -52,12 +54,21 @@ def root(
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code; see DESIGN: 0 ok, 2 input or usage, 4 a service, 70 a bug, 130 interrupted."""
+    """The exit code: 0 ok, 2 input or usage, 4 a service, 70 a bug, 130 interrupted."""
     as_json = "--json" in arguments
+    with json_alone() if as_json else nullcontext():
+        return _run(arguments, as_json)
+
+
+def _run(arguments: list[str], as_json: bool) -> int:
     try:
         code = app(arguments, prog_name="evalkit", standalone_mode=False)
         sys.stdout.flush()

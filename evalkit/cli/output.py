@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, Any
 
 SLOW = 1.0  # seconds before progress is shown
+
+
+_RESERVED: list[IO[str]] = []  # the real stdout, while JSON alone may go there
+
+
+@contextmanager
+def json_alone() -> Iterator[None]:
+    """Whatever prints meanwhile (a user's metric, a library, a worker) prints to stderr."""
+    sys.stdout.flush()
+    real = os.dup(1)
+    os.dup2(2, 1)
+    with os.fdopen(real, "w", encoding="utf-8") as stream:
+        _RESERVED.append(stream)
+        try:
+            yield
+        finally:
+            _RESERVED.pop()
+            sys.stdout.flush()
+            stream.flush()
+            os.dup2(real, 1)
 
 
 def print_json(document: Any) -> None:
     from evalkit.results import encode
 
-    sys.stdout.write(encode(document).decode())
+    stream = _RESERVED[-1] if _RESERVED else sys.stdout
+    stream.write(encode(document).decode())
+    stream.flush()
 
 
 def print_error(kind: str, message: str, where: str | None, *, as_json: bool) -> None:
-    line = f"{where}: {message}" if where else message
-    line = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in line)
-    sys.stderr.write(f"evalkit: error: {line}\n")
+    message, where = clean(message), None if where is None else clean(where)
+    sys.stderr.write(f"evalkit: error: {f'{where}: {message}' if where else message}\n")
     if as_json:
         print_json({"error": {"kind": kind, "message": message, "where": where}})
+
+
+def clean(text: str) -> str:
+    """Without control characters, which could drive the terminal."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -34,6 +62,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._task: tuple[str, Any] | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        stage = clean(stage)
         if not self._shown or time.monotonic() - self._started < SLOW:
             return
         if self._bar is None:
@@ -67,4 +96,4 @@ def _bar() -> Any:
 
 
 def note(line: str) -> None:
-    sys.stderr.write(f"evalkit: {line}\n")
+    sys.stderr.write(f"evalkit: {clean(line)}\n")

@@ -31,26 +31,39 @@ class FieldNames:
     ) -> None:
         """`chosen` maps a canonical name to the field's name in the file (`--field`)."""
         self._aliases = aliases
-        self._chosen = {name: field for name, field in (chosen or {}).items() if name in aliases}
-        self._taken = {field for fields in self._chosen.values() for field in fields.split(",")}
+        self._chosen = {
+            name: field.split(",") for name, field in (chosen or {}).items() if name in aliases
+        }
+        self._present: dict[str, bool] = {}
+        self.seen: set[str] = set()
 
     def get(self, record: Mapping[str, Any], name: str, where: str) -> Any:
-        """The value of a canonical field, or ABSENT; DataError where two aliases are present."""
-        if name in self._chosen:
-            fields = self._chosen[name].split(",")
+        """The value of a canonical field, or ABSENT; DataError where two aliases are present.
+
+        A chosen field that this file does not have is meant for another: the aliases count here.
+        """
+        fields = self._chosen.get(name, [])
+        present = any(field in record for field in fields)
+        if fields and present != self._present.setdefault(name, present):
+            here, before = ("a", "none") if present else ("no", "one")
+            raise DataError(
+                f'{here} field "{fields[0]}" here, but the records before it have {before}', where
+            )
+        if present:
+            self.seen.update(record)
             values = [record.get(field, ABSENT) for field in fields]
-            if name == "references" and len(fields) > 1:
+            if len(fields) > 1:
                 return [value for value in values if value is not ABSENT and value != ""]
             return values[0]
-        found = [
-            alias for alias in self._aliases[name] if alias in record and alias not in self._taken
-        ]
+        taken = {field for own in self._chosen.values() for field in own if field in record}
+        found = [one for one in self._aliases[name] if one in record and one not in taken]
         if len(found) > 1:
             raise DataError(
                 f'both "{found[0]}" and "{found[1]}" could be the {name}; '
                 f"choose one with --field {name}={found[0]}",
                 where,
             )
+        self.seen.update(record)
         return record[found[0]] if found else ABSENT
 
     def require(self, record: Mapping[str, Any], name: str, where: str) -> Any:
@@ -58,8 +71,8 @@ class FieldNames:
         value = self.get(record, name, where)
         if value is not ABSENT:
             return value
-        asked = self._chosen.get(name)
-        if asked is not None:
+        if name in self._chosen:
+            asked = self._chosen[name][0]
             raise DataError(f'no field "{asked}" here{did_you_mean(asked, record)}', where)
         raise DataError(
             f"no {name} in this record (its fields: {', '.join(map(shown, record))}); "
@@ -73,9 +86,7 @@ class FieldNames:
             field
             for name in self._aliases
             if name != "cluster"
-            for field in (
-                self._chosen[name].split(",") if name in self._chosen else self._aliases[name]
-            )
+            for field in (self._chosen[name] if self._present.get(name) else self._aliases[name])
         }
         return {key: value for key, value in record.items() if key not in known}
 
@@ -93,7 +104,19 @@ def _parse_fields(pairs: Sequence[str]) -> Iterator[tuple[str, str]]:
         if name not in PREDICTION_FILE:
             hint = did_you_mean(name, PREDICTION_FILE)
             raise UsageError(f'--field: no field is called "{name}"{hint}')
+        if "," in field and name != "references":
+            raise UsageError(f"--field {pair}: only references can have several columns")
         yield name, field
+
+
+def refuse_unseen(chosen: Mapping[str, str], seen: set[str], where: str) -> None:
+    """DataError where a chosen field stands in no record of any file."""
+    for name, fields in chosen.items():
+        for field in fields.split(","):
+            if field not in seen:
+                flag = f"--field {name}={field}"
+                hint = did_you_mean(field, seen)
+                raise DataError(f'{flag}: no record has a field "{field}"{hint}', where)
 
 
 def text_id(value: Any, where: str) -> str:

@@ -49,6 +49,8 @@ def _json_lines(source: str) -> Iterator[tuple[int, Record]]:
             raise DataError("a blank line among the records; delete it", f"{source}:{blank}")
         try:
             record = decoder.decode(line)
+        except RecursionError:
+            raise DataError("nested too deeply to be a record", where) from None
         except msgspec.DecodeError as error:
             if number == 1 and line.lstrip().startswith("["):
                 raise _array_error(where) from None

@@ -110,6 +110,8 @@ def read_lines(source: str) -> Iterator[tuple[int, str]]:
                 "copy or make it again",
                 source,
             ) from None
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror or error}", source) from None
     if number == 0:
         raise DataError("the file is empty", source)
 

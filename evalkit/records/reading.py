@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from evalkit.records.fields import (
     PREDICTION_FILE,
     REFERENCE_FILE,
     FieldNames,
+    refuse_unseen,
     shown,
     text_id,
 )
@@ -30,6 +32,7 @@ class ReadOptions:
     fields: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
     allow_missing: bool = False
+    clusters: bool = True
 
 
 def read_systems(
@@ -43,12 +46,17 @@ def read_systems(
     named = _name_files(predictions)
     _refuse_twins(named)
     found: list[tuple[str, Records]] = []
+    seen: set[str] = set()
     for name, source in named:
-        by_system = _read_predictions(source, options, separate_references=bool(references))
+        names = FieldNames(PREDICTION_FILE, options.fields)
+        by_system = _read_predictions(source, names, options, bool(references))
+        seen |= names.seen
         for own_name, records in by_system.items():
             found.append((own_name if own_name is not None else name, records))
     _refuse_twins([(name, records.source) for name, records in found])
-    shared = _read_references(references, options) if references else None
+    names = FieldNames(REFERENCE_FILE, options.fields)
+    shared = _read_references(references, names, options) if references else None
+    refuse_unseen(options.fields, seen | names.seen, named[0][1])
     return [join(name, records, shared, options.allow_missing) for name, records in found]
 
 
@@ -56,8 +64,10 @@ def _name_files(predictions: Sequence[str]) -> list[tuple[str, str]]:
     """[(system, file)]: the part before `=`, else the stem, made unique by parent folders."""
     chosen: list[tuple[str | None, str]] = []
     for argument in predictions:
+        if not _is_utf8(argument):
+            raise UsageError(f"{argument!r} is not valid UTF-8; rename the file")
         name, equals, source = argument.partition("=")
-        plain = not equals or "/" in name or Path(argument).exists()
+        plain = not equals or "/" in name or os.path.exists(argument)  # noqa: PTH110 (never raises)
         if not plain and not (name and source):
             raise UsageError(f'"{argument}": a named system is NAME=FILE')
         chosen.append((None, argument) if plain else (name, source))
@@ -67,6 +77,14 @@ def _name_files(predictions: Sequence[str]) -> list[tuple[str, str]]:
         depth += 1
         stems = {source: "-".join(_parts(source)[-depth:]) for source in stems}
     return [(name if name is not None else stems[source], source) for name, source in chosen]
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parts(source: str) -> list[str]:
@@ -93,10 +111,9 @@ def _refuse_twins(named: Sequence[tuple[str, str]]) -> None:
 
 
 def _read_predictions(
-    source: str, options: ReadOptions, *, separate_references: bool
+    source: str, names: FieldNames, options: ReadOptions, separate_references: bool
 ) -> dict[str | None, Records]:
     """By the `system` field, in order of first appearance; None where there is no such field."""
-    names = FieldNames(PREDICTION_FILE, options.fields)
     systems: dict[str | None, Records] = {}
     for number, record in read_records(source, options.format, "prediction"):
         where = f"{source}:{number}"
@@ -117,14 +134,16 @@ def _read_predictions(
                 number,
                 text.prediction(names.require(record, "prediction", where), where),
                 None if embedded is ABSENT else text.references(embedded, where),
-                _cluster(names, record, where),
+                _cluster(names, record, where) if options.clusters else None,
                 names.rest(record),
             ),
         )
+    if not systems:
+        raise DataError("no records in this file", source)
     return systems
 
 
-def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
+def _read_references(sources: Sequence[str], names: FieldNames, options: ReadOptions) -> Records:
     chosen = options.format if options.format == "text" or "-" in sources else None
     forms = {format_of(source, chosen) for source in sources}
     if len(forms) > 1:
@@ -138,7 +157,6 @@ def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
             'in the other formats "references" holds them all'
         )
     source = sources[0]
-    names = FieldNames(REFERENCE_FILE, options.fields)
     records = Records(source, form)
     for number, record in read_records(source, chosen, "references"):
         where = f"{source}:{number}"
@@ -149,10 +167,12 @@ def _read_references(sources: Sequence[str], options: ReadOptions) -> Records:
                 number,
                 None,
                 text.references(names.require(record, "references", where), where),
-                _cluster(names, record, where),
+                _cluster(names, record, where) if options.clusters else None,
                 names.rest(record),
             ),
         )
+    if not records.lines:
+        raise DataError("no records in this file", source)
     return records
 
 

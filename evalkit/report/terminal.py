@@ -53,8 +53,8 @@ def _by_set(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def _set_table(name: str, members: Sequence[Result]) -> Table:
-    columns = _columns(members[0])
-    slices = _slices(members[0])
+    columns = _columns(members)
+    slices = _slices(members)
     table = Table(title=Text(plain(name)), title_justify="left", title_style="bold", box=None)
     table.add_column("system", no_wrap=True, overflow="fold")
     if len(slices) > 1:
@@ -100,16 +100,19 @@ def _heading(record: Record) -> Text:
     return Text(f"{record['label'] if own else record['label'] + ' ' + record['output']} {arrow}")
 
 
-def _columns(result: Result) -> list[tuple[str, str, Record]]:
-    return [
-        (record["label"], record["output"], record)
-        for record in result.scores
-        if record["slice"] is None
-    ]
+def _columns(members: Sequence[Result]) -> list[tuple[str, str, Record]]:
+    """(label, output, a record of it) of every metric of any member."""
+    found: dict[tuple[str, str], Record] = {}
+    for result in members:
+        for record in result.scores:
+            found.setdefault((record["label"], record["output"]), record)
+    return [(label, output, record) for (label, output), record in found.items()]
 
 
-def _slices(result: Result) -> list[str | None]:
-    return list(dict.fromkeys(_slice_name(record) for record in result.scores))
+def _slices(members: Sequence[Result]) -> list[str | None]:
+    return list(
+        dict.fromkeys(_slice_name(record) for result in members for record in result.scores)
+    )
 
 
 def _slice_name(record: Record) -> str | None:

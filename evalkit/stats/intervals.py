@@ -32,7 +32,7 @@ METHODS = (
 )
 FEWEST_EXAMPLES = 8
 FEWEST_CLUSTERS = 5
-FEWEST_FOR_BOOTSTRAP_T = 10
+FEWEST_FOR_BOOTSTRAP_T = 10  # clusters
 MOST_DEGENERATE = 0.05
 MOST_UNDEFINED = 0.05
 TINY_ERROR = 1e-6  # of the point's standard error
@@ -110,7 +110,7 @@ def _auto(situation: Situation, declared: str) -> str:
             return "wilson"
         if np.isnan(situation.resamples.point_error[situation.output]):
             return "percentile"
-        if situation.units < FEWEST_FOR_BOOTSTRAP_T:
+        if situation.clustered and situation.units < FEWEST_FOR_BOOTSTRAP_T:
             return "cluster-t"
         usable = _usable(situation)
         return "bootstrap-t" if usable.mean() >= 1 - MOST_DEGENERATE else "cluster-t"
@@ -143,10 +143,7 @@ def _usable(situation: Situation) -> NDArray[np.bool_]:
 def _point_error(situation: Situation) -> float:
     error = float(situation.resamples.point_error[situation.output])
     if math.isnan(error):
-        influence = situation.scorer.influence()
-        if influence is None:
-            raise NoIntervalError("this metric has no standard error; try --interval percentile")
-        error = float(np.sqrt(np.square(influence[:, situation.output]).sum()))
+        raise NoIntervalError("this metric has no standard error; try --interval percentile")
     values = situation.resamples.values[:, situation.output]
     point = situation.resamples.point[situation.output]
     if error <= FLAT * abs(point) or (values == point).all():
@@ -219,7 +216,10 @@ def _bca(situation: Situation, defined: Floats, level: float) -> tuple[float, fl
     if influence is None:
         raise NoIntervalError("this metric has no influence values; try --interval percentile")
     slopes = influence[:, situation.output]
-    acceleration = (slopes**3).sum() / (6 * (slopes**2).sum() ** 1.5)
+    norm = (slopes**2).sum() ** 1.5
+    if norm == 0:
+        raise NoIntervalError("bca: the influence values are all 0; try --interval percentile")
+    acceleration = (slopes**3).sum() / (6 * norm)
     point = situation.resamples.point[situation.output]
     below = ((defined < point).mean() + (defined <= point).mean()) / 2
     correction = special.ndtri(below)

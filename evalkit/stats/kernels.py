@@ -30,7 +30,6 @@ def _poisson() -> Callable[..., None] | None:
     import numba
     import numpy as np
 
-    @numba.njit(nogil=True, cache=True)
     def fill(keys: Any, words: Any, table: Any, drawn: Any) -> None:
         first, second = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
         low = np.uint64(0xFFFF)
@@ -45,4 +44,7 @@ def _poisson() -> Callable[..., None] | None:
                 drawn[u, 4 * w + 2] = table[(word >> np.uint64(32)) & low]
                 drawn[u, 4 * w + 3] = table[word >> np.uint64(48)]
 
-    return fill
+    try:
+        return numba.njit(nogil=True, cache=True)(fill)
+    except RuntimeError:  # no folder where numba could keep what it compiles
+        return numba.njit(nogil=True)(fill)

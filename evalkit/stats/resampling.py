@@ -39,7 +39,7 @@ def resample(
 ) -> list[Resamples]:
     """All scorers under the same `count` resamples of the same units.
 
-    errors: which scorers want standard errors as well. block: resamples at a time, a multiple of
+    errors: which want a standard error in every resample. block: resamples at a time, a multiple of
     64. progress(resamples done so far). The bytes depend on neither block nor threads.
     """
     block = block or _block(draws.units)
@@ -58,9 +58,7 @@ def resample(
         return measured
 
     ones = np.ones((1, draws.units), np.uint8)
-    points = [
-        scorer.measure(ones, errors=wanted) for scorer, wanted in zip(scorers, errors, strict=True)
-    ]
+    points = [scorer.measure(ones, errors=True) for scorer in scorers]
     blocks = []
     if draws.in_order:
         threads = 1

@@ -41,7 +41,8 @@ class Builder:
         key = None
         if self.cache is not None:
             key = caches.key(metric, header, system.predictions_digest)
-            if (found := self.cache.get(key)) is not None and found.header == header:
+            found = self.cache.get(key) if key is not None else None
+            if found is not None and found.header == header and found.ids == system.ids:
                 self.hits += 1
                 return found
         table = Table.of(header, system.ids, self._blocks(metric, system, fitted, place))

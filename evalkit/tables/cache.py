@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -33,33 +33,61 @@ def default_folder() -> Path:
 class Cache:
     """Tables in a folder of mode 0700; the oldest go when it grows beyond `limit` bytes.
 
-    A folder that cannot be written, or a damaged entry, costs time and nothing else.
+    An entry is its key, the sha256 of its content, and the content. A folder that cannot be
+    written, or a damaged entry, costs time and nothing else.
     """
 
     def __init__(self, folder: Path, limit: int = LIMIT) -> None:
-        self.folder = folder / "tables"
+        self.folder = folder / "evalkit-tables"
         self._limit = limit
 
     def get(self, key: str) -> Table | None:
-        path = self.folder / f"{key}.npz"
+        path = self._path(key)
         try:
-            table = Table.load(path)
-            os.utime(path)
+            stored = path.read_bytes()
+            head, content = stored[: len(_head(key, b""))], stored[len(_head(key, b"")) :]
+            if head != _head(key, content):
+                return None
+            table = Table.load(io.BytesIO(content))
         except (OSError, EvalkitError):
             return None
+        with suppress(OSError):
+            os.utime(path)
         return table
 
     def put(self, key: str, table: Table) -> None:
+        content = io.BytesIO()
+        table.save(content)
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.folder.chmod(0o700)
             with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
-                table.save(part)  # type: ignore[arg-type]
-            Path(part.name).replace(self.folder / f"{key}.npz")
+                try:
+                    part.write(_head(key, content.getvalue()) + content.getvalue())
+                    part.close()
+                    Path(part.name).replace(self._path(key))
+                finally:
+                    Path(part.name).unlink(missing_ok=True)
             self._trim()
 
+    def clear(self) -> int:
+        """How many bytes were freed; nothing but evalkit's own entries is deleted."""
+        freed = 0
+        for path in self._entries():
+            freed += path.stat().st_size
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
+        return freed
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.table"
+
+    def _entries(self) -> list[Path]:
+        return [*self.folder.glob("*.table"), *self.folder.glob("tmp*.part")]
+
     def _trim(self) -> None:
-        found = [(path.stat(), path) for path in self.folder.glob("*.npz")]
+        found = [(path.stat(), path) for path in self._entries()]
         total = sum(stat.st_size for stat, _ in found)
         for stat, path in sorted(found, key=lambda one: one[0].st_mtime):
             if total <= self._limit:
@@ -67,19 +95,20 @@ class Cache:
             path.unlink(missing_ok=True)
             total -= stat.st_size
 
-    def clear(self) -> int:
-        """How many bytes were freed."""
-        freed = sum(path.stat().st_size for path in self.folder.glob("*"))
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return freed
+
+def _head(key: str, content: bytes) -> bytes:
+    return f"{key}\n{hashlib.sha256(content).hexdigest()}\n".encode()
 
 
-def key(metric: Metric, header: Header, predictions: str) -> str:
-    """predictions: the sha256 of the canonical predictions."""
+def key(metric: Metric, header: Header, predictions: str) -> str | None:
+    """predictions: the sha256 of the canonical predictions; None: the source is not known."""
+    source = catalogue.source_of(type(metric))
+    if source is None:
+        return None
     parts = (
         evalkit.__version__.encode(),
-        catalogue.source_of(type(metric)),
-        catalogue.engine_source(type(metric)),
+        source,
+        catalogue.imported_source(source),
         repr(sorted(header.parameters.items())).encode(),
         header.signature.encode(),
         header.fit.encode(),

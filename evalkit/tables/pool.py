@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Any
 
 from evalkit import catalogue
 from evalkit.errors import MetricError
+from evalkit.interrupts import interrupts_blocked
 from evalkit.metric import Fitted, Metric
 from evalkit.records.example import Example
 from evalkit.table import Array, as_block
@@ -29,11 +31,16 @@ class Recipe:
     where: str
     name: str
     class_name: str
-    parameters: tuple[tuple[str, Any], ...]
+    parameters: Mapping[str, Any]
 
     @classmethod
     def of(cls, metric: Metric) -> Recipe:
         found = type(metric)
+        if found.__module__ == "__main__":
+            raise MetricError(
+                f"{found.name} is defined in the running script, where workers cannot find it; "
+                "move it to a file of its own, or use one worker"
+            )
         module = importlib.import_module(found.__module__)
         return cls(
             found.__module__,
@@ -41,21 +48,22 @@ class Recipe:
             str(getattr(module, "__file__", "")),
             found.name,
             found.__name__,
-            tuple(metric.parameters.items()),
+            metric.parameters,
         )
 
     def metric(self) -> Metric:
-        return _made(self)
+        """Made once per process, so that what it loads is loaded once."""
+        key = (self.module, self.class_name, repr(self.parameters))
+        if key not in _MADE:
+            if self.source is not None:
+                module = catalogue.load_source(self.source, self.name, self.where)
+            else:
+                module = importlib.import_module(self.module)
+            _MADE[key] = getattr(module, self.class_name)(**self.parameters)
+        return _MADE[key]
 
 
-@lru_cache(maxsize=32)
-def _made(recipe: Recipe) -> Metric:
-    if recipe.source is not None:
-        module = catalogue.load_source(recipe.source, recipe.name, recipe.where)
-    else:
-        module = importlib.import_module(recipe.module)
-    made: Metric = getattr(module, recipe.class_name)(**dict(recipe.parameters))
-    return made
+_MADE: dict[tuple[str, str, str], Metric] = {}
 
 
 def blocks(metric: Metric, examples: Sequence[Example], fitted: Fitted) -> list[Array]:
@@ -69,6 +77,21 @@ def blocks(metric: Metric, examples: Sequence[Example], fitted: Fitted) -> list[
     if len(found) != len(examples):
         raise MetricError(f"{metric.name}: {len(found)} rows for {len(examples)} examples")
     return found
+
+
+def _end_with_parent() -> None:
+    """A killed parent leaves no worker waiting for work that never comes."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    # An interrupt is for the parent to handle; being ended by it is for the worker.
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _in_worker(recipe: Recipe, examples: Sequence[Example], fitted: Fitted) -> list[Array]:
@@ -104,33 +127,27 @@ class Pool:
         """The blocks of all batches, in order; progress(examples done so far)."""
         recipe = Recipe.of(metric)
         executor = self._start()
-        with _interrupts_blocked():
+        with interrupts_blocked():
             waiting: list[Future[list[Array]]] = [
                 executor.submit(_in_worker, recipe, batch, fitted) for batch in batches
             ]
         done = 0
-        for future in as_completed(waiting):
-            done += len(future.result())
-            progress(done)
+        try:
+            for future in as_completed(waiting):
+                done += len(future.result())
+                progress(done)
+        except BrokenProcessPool:
+            raise MetricError(
+                f"{metric.name}: a worker process died (out of memory?); try --workers 1"
+            ) from None
         return [block for future in waiting for block in future.result()]
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            self._executor = ProcessPoolExecutor(
+                self.workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+            )
         return self._executor
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Processes started here inherit the mask: an interrupt is for this process alone to handle."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def processors() -> int:

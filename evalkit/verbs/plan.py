@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from evalkit.stats.intervals import METHODS
 
 BOOTSTRAPS = ("poisson", "multinomial")
 NO_CLUSTER = "none"
+FEWEST_BEYOND = 2  # resamples beyond each bound; with fewer a bound is the most extreme draw
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class ScoreOptions:
             raise UsageError(f"the level is a share such as 0.95, not {self.level}")
         if self.resamples < 100:
             raise UsageError(f"{self.resamples} resamples are too few; take at least 100")
+        if self.resamples * (1 - self.level) / 2 < FEWEST_BEYOND:
+            wanted = math.ceil(2 * FEWEST_BEYOND / (1 - self.level))
+            raise UsageError(f"a level of {self.level:g} needs at least {wanted:,} resamples")
         if self.seed < 0:
             raise UsageError("the seed must not be negative")
 

@@ -16,7 +16,7 @@ import msgspec
 import evalkit
 from evalkit import catalogue
 from evalkit import protocol as protocols
-from evalkit.errors import DataError, MetricError, UsageError, counted
+from evalkit.errors import DataError, MetricError, ProtocolError, UsageError, counted
 from evalkit.metric import Metric
 from evalkit.protocol import Protocol
 from evalkit.records import text
@@ -147,6 +147,7 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
     )
     systems = read_systems(request.predictions, request.references, _reading(request, cluster))
     plans = [plan(system, chosen, options, request.set) for system in systems]
+    _refuse_mixed_sets(plans, request.set)
     run.notes.extend(_replaced(plans, metrics, request))
     if request.protocol is None:
         run.notes.append(f"protocol {chosen.name} (the default for {KIND})")
@@ -173,8 +174,14 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
             replace(result, run=_run_record(request, system, started))
             for result, system in zip(run.results, systems, strict=True)
         ]
-        run.folders = [write(request.out, result) for result in run.results]
+        run.folders = write(request.out, run.results, replace=request.replace)
     return run
+
+
+def _refuse_mixed_sets(plans: Sequence[Plan], name: str | None) -> None:
+    """A set is one set of references."""
+    if name is not None and len({one.system.references_digest for one in plans}) > 1:
+        raise UsageError(f"--set {name}: these systems have different references; leave --set out")
 
 
 def _replaced(
@@ -198,7 +205,7 @@ def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
     fields = parse_fields(request.fields)
     if cluster not in (None, NO_CLUSTER):
         fields["cluster"] = str(cluster)
-    return ReadOptions(fields, request.format, request.allow_missing)
+    return ReadOptions(fields, request.format, request.allow_missing, cluster != NO_CLUSTER)
 
 
 def _run_record(request: ScoreRequest, system: System, started: float) -> dict[str, Any]:
@@ -236,8 +243,13 @@ def _metrics(asked: Sequence[str | Metric], chosen: Protocol) -> list[Metric]:
 def _options(chosen: Protocol, **given: Any) -> ScoreOptions:
     """What is not given (None, or no slices) comes from the protocol."""
     for name in ("resamples", "level", "interval"):
+        value = getattr(chosen, name)
+        try:
+            ScoreOptions(**{name: value})
+        except UsageError as error:
+            raise ProtocolError(error.message, protocols.place(chosen, name)) from None
         if given[name] is None:
-            given[name] = getattr(chosen, name)
+            given[name] = value
     given["slices"] = tuple(given["slices"] or chosen.slices)
     return ScoreOptions(**given)
 

@@ -203,7 +203,7 @@ def _records(
         cautioned: list[Record] = []
         if measured is None:
             record |= {"status": "unavailable", "reason": built.reason}
-        elif math.isnan(value := float(measured.values[position])):
+        elif not math.isfinite(value := float(measured.values[position])):
             record |= {"status": "undefined", "reason": "the metric is not defined on these data"}
         else:
             record |= {"status": "ok", "value": value}
@@ -226,7 +226,7 @@ def _add_interval(
         position,
         len(part.units.names),
         part.units.clustered,
-        measured.examples.binary(position),
+        measured.examples.binary(position) if output.scale == (0, 1) else None,
     )
     try:
         found = interval(
@@ -291,7 +291,7 @@ def _examples(plan: Plan, built: Sequence[Built]) -> list[Record]:
             "fields": example.fields,
             "scores": {
                 label: {
-                    name: None if math.isnan(value) else value
+                    name: value if math.isfinite(value) else None
                     for name, value in zip(names[label], values[i], strict=True)
                 }
                 for label, values in lists.items()

@@ -61,7 +61,8 @@ def plain(predictions: str, references: str) -> Callable[[Path], object]:
 def other_result(folder: Path) -> None:
     place = folder / "results" / "s" / "preds"
     place.mkdir(parents=True)
-    stored = {"schema": 1, "inputs": {"predictions": "other"}, "scores": [], "system": "preds"}
+    stored = {"schema": 1, "inputs": {"predictions": "other"}, "scores": [], "warnings": []}
+    stored |= {"system": "preds", "set": "s"}
     (place / "result.json").write_text(json.dumps(stored))
 
 
@@ -393,6 +394,98 @@ CASES = [
         "",
         '--field: no field is called "idd"; did you mean "id"',
         command=(*SCORE, "--field", "idd=x"),
+    ),
+    Case(
+        "a chosen field that no record has",
+        "preds.jsonl",
+        '--field id=keyy: no record has a field "keyy"',
+        command=(*SCORE, "--field", "id=keyy"),
+    ),
+    Case(
+        "a chosen column that is not there",
+        "preds.tsv",
+        '--field references=bb: no record has a field "bb"',
+        writes("preds.tsv", "id\tmt\ta\tb\n1\tx\ty\tz\n"),
+        ("score", "preds.tsv", "--field", "references=a,bb"),
+    ),
+    Case(
+        "two columns for the id", "", "only references can", command=(*SCORE, "--field", "id=a,b")
+    ),
+    Case(
+        "blank lines alone", "preds.jsonl", "no records in this file", writes("preds.jsonl", "\n\n")
+    ),
+    Case(
+        "a header alone",
+        "preds.tsv",
+        "no records in this file",
+        writes("preds.tsv", "id\tmt\n"),
+        ("score", "preds.tsv", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "a record nested too deeply",
+        "preds.jsonl:1",
+        "nested too deeply",
+        writes("preds.jsonl", '{"id": ' + "[" * 6000 + "]" * 6000 + "}\n"),
+    ),
+    Case(
+        "a parameter given twice",
+        "",
+        "chrf: beta is given twice",
+        command=(*SCORE[:-1], "chrf:beta=1,beta=3"),
+    ),
+    Case(
+        "a smoothing value that is not a number",
+        "",
+        "smooth_value must be a finite number",
+        command=(*SCORE[:-1], "bleu:smooth_method=floor,smooth_value=nan"),
+    ),
+    Case(
+        "a protocol with a level in percent",
+        "mine.toml:4",
+        "the level is a share",
+        writes("mine.toml", 'title = "x"\nreads = "text"\nmetrics = ["bleu"]\nlevel = 95\n'),
+        ("score", "preds.jsonl", "--refs", "refs.jsonl", "--protocol", "mine.toml"),
+    ),
+    Case(
+        "a protocol that reads something else",
+        "mine.toml:3",
+        "bleu reads text, but the protocol reads boxes",
+        writes("mine.toml", 'title = "x"\nreads = "boxes"\nmetrics = ["bleu"]\n'),
+        ("score", "preds.jsonl", "--refs", "refs.jsonl", "--protocol", "mine.toml"),
+    ),
+    Case(
+        "a level beyond the resamples",
+        "",
+        "needs at least 4,000,000",
+        command=(*SCORE, "--level", "0.999999"),
+    ),
+    Case(
+        "a metric that leaves",
+        "mine.py:1",
+        "SystemExit",
+        writes("mine.py", "raise SystemExit(0)\n"),
+        (*SCORE[:-1], "mine.py"),
+    ),
+    Case(
+        "a metric without outputs",
+        "mine.py",
+        "does not say its outputs, reads, reference",
+        writes(
+            "mine.py",
+            "from evalkit.metric import MeanMetric\n"
+            "class Mine(MeanMetric):\n    def rows(self, examples, fitted):\n        return []\n",
+        ),
+        (*SCORE[:-1], "mine.py"),
+    ),
+    Case(
+        "one name for two sets",
+        "",
+        "--set s: these systems have different references",
+        lambda folder: [
+            (folder / f"{name}.jsonl").write_text(lines([{**PREDS[0], "ref": name}]))
+            for name in "ab"
+        ],
+        ("score", "a.jsonl", "b.jsonl", "--set", "s"),
     ),
     Case("an unknown format", "", 'no format is called "xml"', command=(*SCORE, "--format", "xml")),
     Case(

@@ -178,10 +178,10 @@ def test_show_protocol(evalkit_command: Command) -> None:
 def test_cache_clear(tmp_path: Path, evalkit_command: Command) -> None:
     own = {"EVALKIT_CACHE": str(tmp_path / "cache")}
     evalkit_command("score", BART, "--refs", REFS, "-m", "bleu", "--no-save", env=own)
-    assert list((tmp_path / "cache" / "tables").iterdir())
+    assert list((tmp_path / "cache" / "evalkit-tables").iterdir())
     done = evalkit_command("cache", "clear", env=own)
     assert "freed" in done.stderr
-    assert not (tmp_path / "cache" / "tables").exists()
+    assert not (tmp_path / "cache" / "evalkit-tables").exists()
 
 
 def test_a_new_metric_is_one_file_and_its_golden_file(tmp_path: Path) -> None:
@@ -248,3 +248,52 @@ def test_a_bug_is_70(tmp_path: Path) -> None:
     assert done.returncode == 70
     assert json.loads(done.stdout)["error"]["kind"] == "bug"
     assert "boom" in done.stderr
+
+
+def test_without_a_verb_the_help_is_shown(evalkit_command: Command) -> None:
+    for verb in ((), ("cache",)):
+        done = evalkit_command(*verb)
+        assert done.returncode == 0
+        assert done.stdout.startswith("Usage: evalkit")
+        assert "Commands:" in done.stdout
+    assert evalkit_command("list", "metric").stdout == evalkit_command("list", "metrics").stdout
+
+
+@pytest.mark.parametrize("columns", [200, 70, 40])
+def test_narrow_terminals_show_every_number_whole(columns: int) -> None:
+    import io
+
+    from rich.console import Console
+
+    from evalkit.report.terminal import score_table
+
+    texts = ["a b c", "d e f g", "h i"] * 10
+    result = evalkit.score(
+        texts, ["a b d", "d e f g", "h"] * 10, ["bleu", "chrf:word_order=2"], slices={"k": texts}
+    )
+    screen = Console(file=io.StringIO(), width=columns)
+    screen.print(score_table([result], columns))
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    for record in result.scores:
+        assert f"{record['value']:.2f}" in shown
+        if record["interval"]:
+            bounds = record["interval"]
+            assert f"[{bounds['low']:.2f}, {bounds['high']:.2f}]" in shown
+
+
+def test_what_replaces_a_result_is_said(tmp_path: Path, evalkit_command: Command) -> None:
+    """Other options replace, other inputs never do, and the message says which input differs."""
+    common = ("--refs", REFS, "--set", "s")
+    evalkit_command("score", BART, *common, "-m", "bleu", "-m", "exact_match")
+    done = evalkit_command(
+        "score", BART, *common, "-m", "bleu", "--slice", "id", "--cluster", "none"
+    )
+    assert "no record has a field" in done.stderr
+    done = evalkit_command("score", BART, *common, "-m", "bleu", "--level", "0.9")
+    assert done.returncode == 0
+    assert "BART: the result with exact_match was replaced" in done.stderr
+    done = evalkit_command("score", f"BART={T5}", *common, "-m", "bleu")
+    assert done.returncode == 2
+    assert "holds the result of other predictions" in done.stderr
+    run = evalkit.load(tmp_path / "results" / "s" / "BART").run
+    assert run["request"]["level"] == 0.9
