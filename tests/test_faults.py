@@ -20,7 +20,8 @@ import pytest
 import evalkit
 from evalkit import catalogue
 from evalkit.errors import ResultError
-from evalkit.results import Result, table_file
+from evalkit.results import Result, folder
+from evalkit.results.folder import table_file
 from evalkit.table import Table
 from evalkit.tables import cache as caches
 from evalkit.tables.build import Builder
@@ -375,19 +376,17 @@ def test_a_result_written_meanwhile_is_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process finishes between this one's check and its write."""
-    from evalkit import results
-
     other = evalkit.score(TEXTS[::-1], TEXTS, ["exact_match"], set="s")
     first = saved(tmp_path)
     with pytest.raises(ResultError, match="other predictions"):
-        results.write(tmp_path, [other])
+        folder.write(tmp_path, [other])
     assert evalkit.load(tmp_path / "s" / "system").to_json() == first.to_json()
     place = tmp_path / "s" / "thesis"
     place.mkdir()
     (place / "thesis.tex").write_text("years of work")
     mine = evalkit.score(TEXTS, TEXTS, ["exact_match"], set="s", system="thesis")
     with pytest.raises(ResultError, match="is no result"):
-        results.write(tmp_path, [mine], replace=True)
+        folder.write(tmp_path, [mine], replace=True)
     assert (place / "thesis.tex").is_file()
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["system", "thesis"]
 
@@ -395,19 +394,17 @@ def test_a_result_written_meanwhile_is_not_overwritten(
 def test_of_several_results_all_are_written_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evalkit import results
-
     both = [evalkit.score(TEXTS, TEXTS, ["ter"], set="s", system=name) for name in "ab"]
-    write_files = results._write_files
+    write_files = folder._write_files
 
-    def fail(folder: Path, result: Result) -> None:
+    def fail(place: Path, result: Result) -> None:
         if result.system == "b":
             raise OSError(28, "No space left on device")
-        write_files(folder, result)
+        write_files(place, result)
 
-    monkeypatch.setattr(results, "_write_files", fail)
+    monkeypatch.setattr(folder, "_write_files", fail)
     with pytest.raises(ResultError, match="No space left"):
-        results.write(tmp_path, both)
+        folder.write(tmp_path, both)
     assert not list(tmp_path.rglob("*.json"))
     assert not (tmp_path / "s").exists()
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from evalkit.errors import counted
 from evalkit.metric import Scorer
@@ -175,6 +175,8 @@ def _bootstrap_t(situation: Situation, defined: Floats, level: float) -> tuple[f
 
 def _cluster_t(situation: Situation, defined: Floats, level: float) -> tuple[float, float]:
     """Linearised standard error with units - 1 degrees of freedom (Cameron and Miller 2015)."""
+    from scipy import special  # loaded where it is needed: a third of a second
+
     units = situation.units
     half = _point_error(situation) * math.sqrt(units / (units - 1))
     half *= float(special.stdtrit(units - 1, _tails(level)[1]))
@@ -222,11 +224,13 @@ def _bca(situation: Situation, defined: Floats, level: float) -> tuple[float, fl
     acceleration = (slopes**3).sum() / (6 * norm)
     point = situation.resamples.point[situation.output]
     below = ((defined < point).mean() + (defined <= point).mean()) / 2
-    correction = special.ndtri(below)
-    if not math.isfinite(correction):
+    if not 0 < below < 1:
         raise NoIntervalError("bca: every resample lies on one side of the value")
-    normal = correction + special.ndtri(np.array(_tails(level)))
-    adjusted = special.ndtr(correction + normal / (1 - acceleration * normal))
+    correction = NormalDist().inv_cdf(below)
+    adjusted = []
+    for tail in _tails(level):
+        normal = correction + NormalDist().inv_cdf(tail)
+        adjusted.append(NormalDist().cdf(correction + normal / (1 - acceleration * normal)))
     low, high = np.quantile(defined, adjusted)
     return low, high
 
@@ -240,7 +244,7 @@ def _wilson(situation: Situation, defined: Floats, level: float) -> tuple[float,
 
 def wilson(successes: int, units: int, level: float) -> tuple[float, float]:
     """Bounds in 0..1."""
-    z = float(special.ndtri(_tails(level)[1]))
+    z = NormalDist().inv_cdf(_tails(level)[1])
     share = successes / units
     centre = share + z * z / (2 * units)
     half = z * math.sqrt(share * (1 - share) / units + z * z / (4 * units * units))

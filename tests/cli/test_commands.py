@@ -188,7 +188,7 @@ def test_a_new_metric_is_one_file_and_its_golden_file(tmp_path: Path) -> None:
     """In a checkout the template passes every law unasked."""
     checkout = tmp_path / "checkout"
     shutil.copytree(
-        ROOT, checkout, ignore=shutil.ignore_patterns(".*", "results", "__pycache__", "statistics")
+        ROOT, checkout, ignore=shutil.ignore_patterns(".*", "__pycache__", "statistics")
     )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 

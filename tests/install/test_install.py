@@ -47,7 +47,7 @@ def value(stdout: str) -> dict[str, object]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that would be committed, so that no build folder of ours is in the way."""
     target = tmp_path_factory.mktemp("copy") / "checkout"
-    ignore = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "results", "__pycache__")
+    ignore = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, target, ignore=ignore)
     return target
 
