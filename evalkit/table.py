@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -172,7 +172,3 @@ def _smallest(rows: Array) -> Array:
         if np.array_equal(small, rows):
             return small
     return rows.astype(np.float64)
-
-
-def ids_of(names: Iterable[str]) -> tuple[bytes, ...]:
-    return tuple(name.encode() for name in names)

@@ -181,7 +181,7 @@ def test_order_of_lines_changes_no_byte(
 
 def test_systems_scored_apart_pair_as_when_scored_together(tmp_path: Path) -> None:
     """Two runs, kept and loaded again, give the bytes of one run with both systems."""
-    from evalkit.verbs.score import ScoreRequest, score_files
+    from evalkit.verbs.score_files import ScoreRequest, score_files
 
     one, other = text_system(200, 4), text_system(200, 5)
     for name, system in (("a", one), ("b", other)):

@@ -78,7 +78,7 @@ def score(
     """
     del help_all
     from evalkit.report import terminal
-    from evalkit.verbs.score import ScoreRequest, score_files
+    from evalkit.verbs.score_files import ScoreRequest, score_files
 
     request = ScoreRequest(
         predictions=tuple(predictions),

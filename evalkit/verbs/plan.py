@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evalkit.errors import DataError, UsageError, did_you_mean
+from evalkit import catalogue
+from evalkit import protocol as protocols
+from evalkit.errors import DataError, MetricError, ProtocolError, UsageError, did_you_mean
+from evalkit.metric import Metric
 from evalkit.protocol import Protocol
 from evalkit.records.example import System
 from evalkit.records.joining import labels, no_field
@@ -16,6 +19,7 @@ from evalkit.stats.intervals import METHODS
 
 BOOTSTRAPS = ("poisson", "multinomial")
 NO_CLUSTER = "none"
+KIND = "text"  # the one kind of record so far
 FEWEST_BEYOND = 2  # resamples beyond each bound; with fewer a bound is the most extreme draw
 
 
@@ -105,3 +109,31 @@ def _clusters(system: System, options: ScoreOptions) -> tuple[str, ...] | None:
             system.source,
         )
     return tuple(str(example.cluster) for example in system.examples)
+
+
+def choose_protocol(name: str | None) -> Protocol:
+    return protocols.load(name) if name is not None else protocols.default_for(KIND)
+
+
+def choose_metrics(asked: Sequence[str | Metric], chosen: Protocol) -> list[Metric]:
+    """The metrics asked for, else the protocol's; MetricError where one reads other records."""
+    specs = asked or chosen.metrics
+    made = [one if isinstance(one, Metric) else catalogue.metric(one) for one in specs]
+    for metric in made:
+        if metric.reads != KIND:
+            raise MetricError(f"{metric.name} reads {metric.reads}, but the records hold {KIND}")
+    return made
+
+
+def choose_options(chosen: Protocol, **given: Any) -> ScoreOptions:
+    """What is not given (None, or no slices) comes from the protocol."""
+    for name in ("resamples", "level", "interval"):
+        value = getattr(chosen, name)
+        try:
+            ScoreOptions(**{name: value})
+        except UsageError as error:
+            raise ProtocolError(error.message, protocols.place(chosen, name)) from None
+        if given[name] is None:
+            given[name] = value
+    given["slices"] = tuple(given["slices"] or chosen.slices)
+    return ScoreOptions(**given)

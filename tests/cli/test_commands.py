@@ -239,7 +239,7 @@ def test_a_catalogue_of_ones_own(tmp_path: Path, evalkit_command: Command) -> No
 
 def test_a_bug_is_70(tmp_path: Path) -> None:
     probe = (
-        "import evalkit.verbs.score as s, evalkit.cli.app as a\n"
+        "import evalkit.verbs.score_files as s, evalkit.cli.app as a\n"
         "def broken(*_): raise RuntimeError('boom')\n"
         "s.score_files = broken\n"
         "raise SystemExit(a.run(['score', 'x', '--json']))"

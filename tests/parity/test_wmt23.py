@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.tables.pool import processors
-from evalkit.verbs.score import ScoreRequest, score_files
+from evalkit.verbs.score_files import ScoreRequest, score_files
 
 PAIRS = {"de-en": 13, "en-cs": 15, "ja-en": 17}
 

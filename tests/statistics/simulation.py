@@ -26,7 +26,7 @@ from evalkit.stats.intervals import NoIntervalError, Situation, interval, wants_
 from evalkit.stats.resampling import resample
 from evalkit.stats.units import Units
 from evalkit.stats.weights import PoissonDraws, unit_keys
-from evalkit.table import Floats, Header, Ints, Table, ids_of
+from evalkit.table import Floats, Header, Ints, Table
 
 LEVEL = 0.95
 SEED = 12345  # of the resamples: evalkit's default
@@ -318,7 +318,7 @@ def draw_situation(
         "",
         f"{distribution.name}, {units}, {number}",
     )
-    ids = ids_of(f"{i:05d}" for i in range(len(rows)))
+    ids = tuple(f"{i:05d}".encode() for i in range(len(rows)))
     table = Table.of(header, ids, list(rows[:, None]))
     names = None if cluster is None else [f"{one:05d}" for one in cluster]
     resampled = Units.of(table.ids, names)

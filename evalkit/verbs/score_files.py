@@ -1,0 +1,188 @@
+"""`score` from files: read, check, score, write; what the command does."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import evalkit
+from evalkit.errors import MetricError, UsageError
+from evalkit.metric import Metric
+from evalkit.records.example import System
+from evalkit.records.fields import parse_fields
+from evalkit.records.lines import file_digest
+from evalkit.records.reading import ReadOptions, read_systems
+from evalkit.results import Result, check, write
+from evalkit.tables.build import Builder, Progress, silent
+from evalkit.tables.cache import Cache, default_folder
+from evalkit.tables.pool import Pool, processors
+from evalkit.verbs.plan import (
+    KIND,
+    NO_CLUSTER,
+    Plan,
+    choose_metrics,
+    choose_options,
+    choose_protocol,
+    plan,
+)
+from evalkit.verbs.scoring import score_plans
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What `evalkit score` was asked; None: the protocol's, or as many as there are processors."""
+
+    predictions: tuple[str, ...]
+    references: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    protocol: str | None = None
+    fields: tuple[str, ...] = ()
+    format: str | None = None
+    allow_missing: bool = False
+    cluster: str | None = None
+    slices: tuple[str, ...] = ()
+    resamples: int | None = None
+    level: float | None = None
+    interval: str | None = None
+    seed: int = 12345
+    bootstrap: str = "poisson"
+    set: str | None = None
+    out: Path | None = None
+    replace: bool = False
+    require: tuple[str, ...] = ()
+    workers: int | None = None
+    threads: int | None = None
+    cache: bool = True
+
+
+@dataclass
+class ScoreRun:
+    """`notes`: what was chosen for the user; `folders`: what was written."""
+
+    results: list[Result] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+
+
+def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
+    """Read, score and, where `out` is given, write; everything is checked before the work."""
+    started = time.time()
+    run = ScoreRun()
+    chosen = choose_protocol(request.protocol)
+    metrics = choose_metrics(request.metrics, chosen)
+    _check_required(request.require, metrics)
+    cluster = request.cluster if request.cluster is not None else chosen.cluster
+    options = choose_options(
+        chosen,
+        resamples=request.resamples,
+        level=request.level,
+        interval=request.interval,
+        seed=request.seed,
+        bootstrap=request.bootstrap,
+        cluster=cluster,
+        slices=request.slices,
+    )
+    systems = read_systems(request.predictions, request.references, _reading(request, cluster))
+    plans = [plan(system, chosen, options, request.set) for system in systems]
+    _refuse_mixed_sets(plans, request.set)
+    run.notes.extend(_replaced(plans, metrics, request))
+    if request.protocol is None:
+        run.notes.append(f"protocol {chosen.name} (the default for {KIND})")
+    if cluster is None and any(one.clusters is not None for one in plans):
+        run.notes.append("resampled by cluster, because the records have one (--cluster none)")
+    workers = request.workers or processors()
+    with Pool(workers) as pool:
+        builder = Builder(
+            Cache(default_folder()) if request.cache else None,
+            pool if workers > 1 else None,
+            progress,
+            eager=request.workers is not None and workers > 1,
+        )
+        run.results = score_plans(plans, metrics, options, builder, request.threads or processors())
+    for result in run.results:
+        _refuse_unavailable(result, request.require)
+    if builder.hits > 0:
+        run.notes.append(
+            f"{builder.hits} of {len(plans) * len(metrics)} tables from the cache "
+            "(--no-cache counts again)"
+        )
+    if request.out is not None:
+        run.results = [
+            replace(result, run=_run_record(request, system, started))
+            for result, system in zip(run.results, systems, strict=True)
+        ]
+        run.folders = write(request.out, run.results, replace=request.replace)
+    return run
+
+
+def _refuse_mixed_sets(plans: Sequence[Plan], name: str | None) -> None:
+    """A set is one set of references."""
+    if name is not None and len({one.system.references_digest for one in plans}) > 1:
+        raise UsageError(f"--set {name}: these systems have different references; leave --set out")
+
+
+def _replaced(
+    plans: Sequence[Plan], metrics: Sequence[Metric], request: ScoreRequest
+) -> Iterator[str]:
+    """ResultError where a result of other inputs is in the way; what will be lost, if anything."""
+    if request.out is None:
+        return
+    now = {metric.label for metric in metrics}
+    for one in plans:
+        stored = check(request.out, one.document, replace=request.replace)
+        lost = sorted({record["label"] for record in stored["scores"]} - now) if stored else []
+        if lost:
+            yield (
+                f"{one.system.name}: the result with {', '.join(lost)} was replaced; "
+                "a result holds the metrics of one call"
+            )
+
+
+def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
+    fields = parse_fields(request.fields)
+    if cluster not in (None, NO_CLUSTER):
+        fields["cluster"] = str(cluster)
+    return ReadOptions(fields, request.format, request.allow_missing, cluster != NO_CLUSTER)
+
+
+def _run_record(request: ScoreRequest, system: System, started: float) -> dict[str, Any]:
+    """What varies from run to run."""
+    return {
+        "schema": 1,
+        "request": msgspec.to_builtins(request, enc_hook=str),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "files": {source: file_digest(source) for source in system.sources},
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {
+            "evalkit": evalkit.__version__,
+            **{name: metadata.version(name) for name in ("numpy", "scipy", "sacrebleu")},
+        },
+    }
+
+
+def _check_required(require: Sequence[str], metrics: Sequence[Metric]) -> None:
+    known = {name for metric in metrics for name in (metric.name, metric.label)}
+    for name in require:
+        if name not in known:
+            raise UsageError(
+                f"--require {name}: not among the metrics ({', '.join(sorted(known))})"
+            )
+
+
+def _refuse_unavailable(result: Result, require: Sequence[str]) -> None:
+    missing = [record for record in result.scores if record["status"] == "unavailable"]
+    for record in missing:
+        if record["metric"] in require or record["label"] in require:
+            raise MetricError(f"{record['label']} is required but unavailable: {record['reason']}")
+    if len(missing) == len(result.scores):
+        raise MetricError(f"no metric can run: {missing[0]['reason']}")
