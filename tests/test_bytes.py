@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,13 +15,14 @@ from hypothesis import strategies as st
 
 import evalkit
 from evalkit import catalogue
-from evalkit.metric import MeanMetric, Metric, Output
+from evalkit.metric import Metric
 from evalkit.stats.paired import paired_difference
 from evalkit.stats.resampling import resample
 from evalkit.stats.weights import PoissonDraws, unit_keys
-from evalkit.table import Floats, Header, Table
+from evalkit.table import Table
 from tests.conftest import ROOT
 from tests.corpora import text_system
+from tests.means import Mean, mean_table
 
 FLOATS = '''
 """Rows of twenty irrational numbers, so that every order of addition shows."""
@@ -207,30 +206,14 @@ def test_systems_scored_apart_pair_as_when_scored_together(tmp_path: Path) -> No
         assert here["value"] == pytest.approx(alone[1] - alone[0])
 
 
-@dataclass(frozen=True)
-class Mean(MeanMetric):
-    outputs: ClassVar = (Output("mean", (None, None)),)
-    reads: ClassVar = "text"
-    reference: ClassVar = "made up for a test"
-
-    def rows(self, examples, fitted):  # type: ignore[no-untyped-def]
-        return iter(())
-
-
-def table_of(values: Floats) -> Table:
-    ids = [f"{i:05d}".encode() for i in range(len(values))]
-    header = Header("mean", {}, "", ("mean",), "", "set")
-    return Table.of(header, ids, [np.array([[value, 1.0]]) for value in values])
-
-
 def test_a_paired_difference_is_that_of_the_differences() -> None:
     """Of means: the difference scorer must agree with the mean of the differences."""
     generator = np.random.default_rng(0)
     a = generator.normal(size=80)
     b = a + 0.3 + 0.2 * generator.normal(size=80)
-    paired = paired_difference(Mean(), table_of(a), table_of(b))
-    scorer = Mean().scorer(table_of(b - a))
-    draws = PoissonDraws(unit_keys(table_of(a).ids, 12345, "set"))
+    paired = paired_difference(Mean(), mean_table(a), mean_table(b))
+    scorer = Mean().scorer(mean_table(b - a))
+    draws = PoissonDraws(unit_keys(mean_table(a).ids, 12345, "set"))
     single = resample([scorer], [True], draws, 2000)[0]
     assert paired["value"] == pytest.approx(float(single.point[0]))
     pivots = (single.values[:, 0] - single.point[0]) / single.errors[:, 0]
