@@ -37,8 +37,8 @@ class Timed:
     memory: float
 
 
-def resampling(count: int, runs: int) -> list[str]:
-    """Rows of the first table."""
+def resampling(count: int, runs: int) -> tuple[list[str], str]:
+    """Rows of the first table, and the half widths that both computed."""
     rows = []
     for weights, means in (("numpy", "numpy"), ("numba", "numba, loaded before")):
         found = [_resampling_once(count, weights) for _ in range(runs)]
@@ -55,7 +55,7 @@ def resampling(count: int, runs: int) -> list[str]:
         found[0]["percentile"]["half_widths"], found[0]["sacrebleu"]["half_widths"], strict=True
     )
     parity = ", ".join(f"±{ours:.3f} and ±{theirs:.3f}" for ours, theirs in widths)
-    return [*rows, f"<!-- half widths of bleu and chrf, evalkit's and sacrebleu's: {parity} -->"]
+    return rows, f"- {count:,} segments: {parity}"
 
 
 def _resampling_once(count: int, weights: str) -> dict[str, dict[str, Any]]:
@@ -143,7 +143,12 @@ def page(runs: int, counts: Sequence[int]) -> str:
     versions = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("sacrebleu", "numpy", "numba", "scipy")
     )
-    first = [row for count in counts for row in resampling(count, runs)]
+    first: list[str] = []
+    widths: list[str] = []
+    for count in counts:
+        rows, width = resampling(count, runs)
+        first.extend(rows)
+        widths.append(width)
     second: list[str] = []
     same: list[str] = []
     for count in counts:
@@ -169,6 +174,11 @@ def page(runs: int, counts: Sequence[int]) -> str:
             "| segments | weights drawn by | sacrebleu | percentile | faster | auto | faster |",
             "|---:|---|---:|---:|---:|---:|---:|",
             *first,
+            "",
+            "Half widths of the percentile intervals of bleu and of chrf, evalkit's (Poisson weights) "
+            "and sacrebleu's (multinomial):",
+            "",
+            *widths,
             "",
             "## The whole run: bleu, chrf and ter, nothing cached",
             "",
