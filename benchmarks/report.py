@@ -175,8 +175,8 @@ def page(runs: int, counts: Sequence[int]) -> str:
             "|---:|---|---:|---:|---:|---:|---:|",
             *first,
             "",
-            "Half widths of the percentile intervals of bleu and of chrf, evalkit's (Poisson weights) "
-            "and sacrebleu's (multinomial):",
+            "Half widths of the percentile intervals of bleu and of chrf, evalkit's (Poisson "
+            "weights) and sacrebleu's (multinomial):",
             "",
             *widths,
             "",
