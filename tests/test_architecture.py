@@ -121,21 +121,13 @@ def text_files() -> Iterator[Path]:
 
 
 def test_help_shows_at_most_fifteen_options() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "evalkit", "score", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    options = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", done.stdout, re.MULTILINE)
+    short, every = (help_text(flag) for flag in ("--help", "--help-all"))
+    options = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", short, re.MULTILINE)
     assert 10 <= len(options) - 1 <= 15  # --help itself aside
-    every = subprocess.run(
-        [sys.executable, "-m", "evalkit", "score", "--help-all"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "--bootstrap" in every.stdout
-    assert "--bootstrap" not in done.stdout
+    assert "--bootstrap" in every
+    assert "--bootstrap" not in short
+
+
+def help_text(flag: str) -> str:
+    command = [sys.executable, "-m", "evalkit", "score", flag]
+    return subprocess.check_output(command, cwd=ROOT, text=True)

@@ -68,8 +68,6 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_console_lines(page: Path, tmp_path: Path, tools: Path) -> None:
     """In a folder that holds a copy of the examples; installing is tests/install's business."""
-    if not page.is_file():
-        pytest.skip(f"no {page.name}")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     environment = {
         **os.environ,
@@ -101,8 +99,6 @@ def test_console_lines(page: Path, tmp_path: Path, tools: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks(page: Path, tmp_path: Path) -> None:
-    if not page.is_file():
-        pytest.skip(f"no {page.name}")
     code = "\n".join(blocks(page, "python"))
     if not code:
         return

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any
 
+from evalkit.errors import plain
+
 SLOW = 1.0  # seconds before progress is shown
 
 
@@ -41,15 +43,10 @@ def print_json(document: Any) -> None:
 
 
 def print_error(kind: str, message: str, where: str | None, *, as_json: bool) -> None:
-    message, where = clean(message), None if where is None else clean(where)
+    message, where = plain(message), None if where is None else plain(where)
     sys.stderr.write(f"evalkit: error: {f'{where}: {message}' if where else message}\n")
     if as_json:
         print_json({"error": {"kind": kind, "message": message, "where": where}})
-
-
-def clean(text: str) -> str:
-    """Without control characters, which could drive the terminal."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -62,7 +59,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._task: tuple[str, Any] | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        stage = clean(stage)
+        stage = plain(stage)
         if not self._shown or time.monotonic() - self._started < SLOW:
             return
         if self._bar is None:
@@ -96,4 +93,4 @@ def _bar() -> Any:
 
 
 def note(line: str) -> None:
-    sys.stderr.write(f"evalkit: {clean(line)}\n")
+    sys.stderr.write(f"evalkit: {plain(line)}\n")

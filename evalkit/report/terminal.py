@@ -11,17 +11,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from evalkit.errors import counted
+from evalkit.errors import counted, plain
 from evalkit.results import Result
 
 Record = Mapping[str, Any]
 WIDE = 200  # columns where the output is not a terminal
 _PROBE = Console(width=10_000, force_terminal=False)
-
-
-def plain(text: str) -> str:
-    """Without control characters, which could drive the terminal."""
-    return "".join(one if one.isprintable() else "�" for one in text)
 
 
 def console(*, stderr: bool = False) -> Console:
