@@ -90,10 +90,10 @@ def metric_class(name: str) -> type[Metric]:
 
 def metric(spec: str) -> Metric:
     """`chrf:word_order=2,beta=1` -> the metric with these parameters."""
-    name, _, assignments = spec.partition(":")
+    name, _, text = spec.partition(":")
     found = metric_class(name)
     with named_errors(found):
-        return found(**_parameters(found, assignments))
+        return found.from_text(text)
 
 
 def _load_file(path: Path, asked: str) -> ModuleType:
@@ -216,47 +216,6 @@ def _own_file(name: str) -> Path | None:
         return None
     installed = "site-packages" in Path(spec.origin).parts and top != "evalkit"
     return None if installed else Path(spec.origin)
-
-
-def _parameters(found: type[Metric], assignments: str) -> dict[str, Any]:
-    known = {one.name for one in fields(found)}
-    hints = get_type_hints(found)
-    values: dict[str, Any] = {}
-    for assignment in filter(None, assignments.split(",")):
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise MetricError(
-                f'{found.name}: a parameter is NAME=VALUE, not "{assignment}"; '
-                f"e.g. {found.name}:{next(iter(sorted(known)), 'name')}=…"
-            )
-        if name not in known:
-            hint = did_you_mean(name, known) or "; it has none"
-            raise MetricError(f'{found.name}: no parameter is called "{name}"{hint}')
-        if name in values:
-            raise MetricError(f"{found.name}: {name} is given twice")
-        values[name] = _value(found.name, name, text, hints[name])
-    return values
-
-
-def _value(metric_name: str, name: str, text: str, hint: Any) -> Any:
-    """Text of the command line as the type of the field."""
-    allowed = get_args(hint) or (hint,)
-    if choice := [one for one in allowed if not isinstance(one, type) and str(one) == text]:
-        return choice[0]
-    if type(None) in allowed and text.lower() in ("none", ""):
-        return None
-    if bool in allowed and text.lower() in ("true", "false", "yes", "no"):
-        return text.lower() in ("true", "yes")
-    for convert in (int, float):
-        if convert in allowed or (convert is int and float in allowed):
-            try:
-                return convert(text)
-            except ValueError:
-                continue
-    if str in allowed:
-        return text
-    wanted = " or ".join(getattr(one, "__name__", str(one)) for one in allowed)
-    raise MetricError(f'{metric_name}: {name} wants {wanted}, not "{text}"')
 
 
 def describe(found: type[Metric]) -> Mapping[str, Any]:

@@ -7,15 +7,16 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 
 import evalkit
+from evalkit import parameters
 from evalkit.errors import MetricError
-from evalkit.panels import UnitRows, products, spread, weighted_sums
+from evalkit.panels import RESAMPLES, UNITS, Rows, UnitRows, products, spread, weighted_sums
 from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Header, Ints, Table
 
@@ -84,7 +85,8 @@ class Metric(ABC):
     """A subclass is a frozen dataclass whose fields are its parameters; its file names it.
 
     outputs: the headline first. reads: the kind of record ("text"). reference: paper, or program
-    and version. interval: what `auto` means. scale_free: score(w) = score(3 w).
+    and version. interval: what `auto` means. scale_free: score(w) = score(3 w). whole: rows wants
+    all examples of a system in one call, in this process.
     """
 
     outputs: ClassVar[tuple[Output, ...]]
@@ -92,6 +94,7 @@ class Metric(ABC):
     reference: ClassVar[str]
     interval: ClassVar[IntervalKind] = "centred"
     scale_free: ClassVar[bool] = True
+    whole: ClassVar[bool] = False
     name: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
@@ -100,6 +103,11 @@ class Metric(ABC):
         cls.name = getattr(module, "__evalkit_name__", stem)
         if stem == "__main__":  # a notebook or a script has no file of its own per metric
             cls.name = cls.__name__.lower()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """From what stands after `NAME:` on the command line; by default NAME=VALUE,…"""
+        return cls(**parameters.parse(cls, cls.name, text))
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -136,6 +144,10 @@ class Metric(ABC):
     @abstractmethod
     def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterable[ArrayLike]:
         """One [k] or [r, k] of finite numbers per example, in the order given."""
+
+    def remarks(self, table: Table) -> Iterable[tuple[str, str]]:
+        """(code, message) of what a reader must know, from the table alone."""
+        return ()
 
     def header(self, fitted: Fitted, references: str) -> Header:
         """references: the sha256 of the canonical references."""
@@ -215,6 +227,10 @@ class SumMetric(Metric):
             rise, 2e-6 * sums[:, None], out=np.zeros_like(rise), where=sums[:, None] != 0
         )
 
+    def proportion(self, scorer: SumScorer, output: int) -> tuple[int, int] | None:
+        """(successes, units) where an output is a plain proportion of the units, else None."""
+        return None
+
     def prepare(self, table: Table) -> SumScorer:
         return self.scorer(table)
 
@@ -224,8 +240,11 @@ class SumMetric(Metric):
     def scorer(self, table: Table, unit_of: Ints | None = None) -> SumScorer:
         owner = table.owner if unit_of is None else unit_of[table.owner]
         units = len(table.ids) if unit_of is None else int(unit_of.max(initial=-1)) + 1
-        rows = UnitRows(_sum_by(table.rows, owner, units))
-        return SumScorer(self, rows, table.header.scoring)
+        return SumScorer(self, self.unit_rows(table, owner, units), units, table.header.scoring)
+
+    def unit_rows(self, table: Table, owner: Ints, units: int) -> Rows:
+        """The table's rows summed per unit; owner: row -> unit. Overridden for coded rows."""
+        return UnitRows(_sum_by(table.rows, owner, units))
 
 
 @dataclass(frozen=True)
@@ -233,21 +252,26 @@ class SumScorer:
     """A SumMetric's rows, summed per unit."""
 
     metric: SumMetric
-    rows: UnitRows
+    rows: Rows
+    units: int
     scoring: Mapping[str, Any]
 
     def measure(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
         sums = self.sums(weights)
         values = self.metric.from_sums(sums, self.scoring)
-        if not errors or not self.has_slopes:
-            return values, np.full_like(values, np.nan)
-        return values, spread(self.rows, weights, self.metric.gradient(sums, self.scoring))
+        spreads = np.full_like(values, np.nan)
+        if errors and self.has_slopes:
+            for first in range(0, len(weights), RESAMPLES):  # a gradient can be large
+                these = slice(first, first + RESAMPLES)
+                slopes = self.metric.gradient(sums[these], self.scoring)
+                spreads[these] = spread(self.rows, weights[these], slopes)
+        return values, spreads
 
     @property
     def has_slopes(self) -> bool:
         """Central differences over very many sums would cost more than they tell."""
         own = type(self.metric).gradient is not SumMetric.gradient
-        return own or self.rows.values.shape[1] <= MOST_DIFFERENCES
+        return own or self.rows.width <= MOST_DIFFERENCES
 
     def sums(self, weights: Array) -> Floats:
         """[b, k]."""
@@ -256,45 +280,52 @@ class SumScorer:
     def influence(self) -> Floats | None:
         if not self.has_slopes:
             return None
-        ones = np.ones((1, len(self.rows.values)), np.uint8)
+        ones = np.ones((1, self.units), np.uint8)
         slopes: Floats = self.metric.gradient(self.sums(ones), self.scoring)[0].T
-        return products(self.rows, np.ascontiguousarray(slopes))
+        return products(self.rows, self.units, np.ascontiguousarray(slopes))
 
     def binary(self, output: int) -> tuple[int, int] | None:
-        if self.metric.interval != "mean":
-            return None
-        values, counts = self.rows.values[:, output], self.rows.values[:, -1]
-        if not (counts == 1).all() or not np.isin(values, (0, 1)).all():
-            return None
-        successes, units = int(values.sum()), len(values)
-        ones = np.ones((1, units), np.uint8)
-        value = self.metric.from_sums(self.sums(ones), self.scoring)[0, output]
-        return (successes, units) if abs(value - successes / units) < 1e-12 else None
+        return self.metric.proportion(self, output)
 
     def each(self) -> Floats:
-        return self.metric.from_sums(self.rows.values, self.scoring)
+        starts = range(0, self.units, UNITS)
+        parts = [
+            self.metric.from_sums(self.rows.dense(slice(i, i + UNITS)), self.scoring)
+            for i in starts
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
 class MeanMetric(SumMetric):
-    """A mean over examples: rows are (sum of each output, …, count)."""
+    """A mean over examples: rows are (sum of each output, …, count), then what remarks want."""
 
     interval: ClassVar[IntervalKind] = "mean"
 
     def from_sums(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
-        count = sums[:, -1:]
-        return np.divide(
-            sums[:, :-1], count, out=np.full_like(sums[:, :-1], np.nan), where=count > 0
-        )
+        k = len(self.outputs)
+        count = sums[:, k : k + 1]
+        empty = np.full_like(sums[:, :k], np.nan)
+        return np.divide(sums[:, :k], count, out=empty, where=count > 0)
 
     def gradient(self, sums: Floats, scoring: Mapping[str, Any]) -> Floats:
-        b, k = sums.shape
-        slope = np.zeros((b, k - 1, k))
-        count = sums[:, -1:]
+        k = len(self.outputs)
+        slope = np.zeros((len(sums), k, sums.shape[1]))
+        count = sums[:, k : k + 1]
         share = np.divide(1.0, count, out=np.zeros_like(count), where=count > 0)
-        slope[:, np.arange(k - 1), np.arange(k - 1)] = share
-        slope[:, :, -1] = -sums[:, :-1] * share**2
+        slope[:, np.arange(k), np.arange(k)] = share
+        slope[:, :, k] = -sums[:, :k] * share**2
         return slope
+
+    def proportion(self, scorer: SumScorer, output: int) -> tuple[int, int] | None:
+        rows = scorer.rows.dense(slice(None))
+        values, counts = rows[:, output], rows[:, len(self.outputs)]
+        if not (counts == 1).all() or not np.isin(values, (0, 1)).all():
+            return None
+        successes, units = int(values.sum()), len(values)
+        ones = np.ones((1, units), np.uint8)
+        value = self.from_sums(scorer.sums(ones), scorer.scoring)[0, output]
+        return (successes, units) if abs(value - successes / units) < 1e-12 else None
 
 
 def _sum_by(rows: Array, owner: Ints, count: int) -> Array:

@@ -16,13 +16,15 @@ ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "evalkit"
 LAYERS = (
     ("errors", "interrupts"),
+    ("parameters",),
     ("records",),
     ("table",),
     ("panels",),
     ("metric",),
     ("catalogue",),
     ("protocol",),
-    ("text", "stats"),
+    ("java",),
+    ("text", "neural", "adapters", "stats"),
     ("tables",),
     ("results",),
     ("verbs",),

@@ -9,7 +9,7 @@ import numpy as np
 
 from evalkit.errors import MetricError
 from evalkit.metric import Metric, Scorer, SumScorer
-from evalkit.panels import UnitRows, spread
+from evalkit.panels import SideBySide, spread
 from evalkit.stats.intervals import Situation, interval, wants_errors
 from evalkit.stats.resampling import resample
 from evalkit.stats.units import Units
@@ -35,7 +35,8 @@ class DifferenceScorer:
             sign * scorer.metric.gradient(scorer.sums(weights), scorer.scoring)
             for sign, scorer in zip((-1, 1), both, strict=True)
         ]
-        return ours - theirs, spread(self._rows(both), weights, np.concatenate(gradients, axis=2))
+        rows = SideBySide(both[0].rows, both[1].rows)
+        return ours - theirs, spread(rows, weights, np.concatenate(gradients, axis=2))
 
     def influence(self) -> Floats | None:
         ours, theirs = self.system.influence(), self.baseline.influence()
@@ -53,9 +54,6 @@ class DifferenceScorer:
         if isinstance(both[0], SumScorer) and isinstance(both[1], SumScorer):
             return (both[0], both[1]) if both[0].has_slopes else None
         return None
-
-    def _rows(self, both: tuple[SumScorer, SumScorer]) -> UnitRows:
-        return UnitRows(np.concatenate([scorer.rows.values for scorer in both], axis=1))
 
 
 def paired_difference(

@@ -11,7 +11,7 @@ from evalkit.records.example import System
 from evalkit.table import Array, Table
 from evalkit.tables import cache as caches
 from evalkit.tables.cache import Cache
-from evalkit.tables.pool import Pool, blocks
+from evalkit.tables.pool import Pool, blocks, iterate_blocks
 
 FIRST, BATCH = 8, 256  # examples in the first batch, whose time is taken, and in the largest
 WORTHWHILE = 4.0  # seconds of work left; starting two processes takes about one
@@ -55,6 +55,13 @@ class Builder:
         stage = f"{place}{system.name}: {metric.label}"
         total = len(system.examples)
         found: list[Array] = []
+        if metric.whole:
+            for block in iterate_blocks(metric, system.examples, fitted):
+                if len(found) % BATCH == 0:
+                    self.progress(stage, len(found), total)
+                found.append(block)
+            self.progress(stage, total, total)
+            return found
         started = time.perf_counter()
         size = FIRST
         each = 0.0

@@ -6,7 +6,7 @@ import importlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -68,15 +68,21 @@ _MADE: dict[tuple[str, str, str], Metric] = {}
 
 def blocks(metric: Metric, examples: Sequence[Example], fitted: Fitted) -> list[Array]:
     """One [r, k] per example; MetricError where the metric's own code fails, with file:line."""
-    found: list[Array] = []
-    with catalogue.named_errors(type(metric), f' (in the batch from id "{examples[0].id}")'):
+    return list(iterate_blocks(metric, examples, fitted))
+
+
+def iterate_blocks(metric: Metric, examples: Sequence[Example], fitted: Fitted) -> Iterator[Array]:
+    """As `blocks`, one by one."""
+    done = 0
+    near = f' (in the batch from id "{examples[0].id}")' if examples else ""
+    with catalogue.named_errors(type(metric), near):
         for rows in metric.rows(examples, fitted):
-            if len(found) == len(examples):
+            if done == len(examples):
                 raise MetricError(f"{metric.name}: more rows than examples")
-            found.append(as_block(rows, metric.name, examples[len(found)].id))
-    if len(found) != len(examples):
-        raise MetricError(f"{metric.name}: {len(found)} rows for {len(examples)} examples")
-    return found
+            yield as_block(rows, metric.name, examples[done].id)
+            done += 1
+    if done != len(examples):
+        raise MetricError(f"{metric.name}: {done} rows for {len(examples)} examples")
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evalkit import catalogue
 from evalkit.errors import MetricError, UnavailableError, UsageError, counted
-from evalkit.metric import Metric, Output, Scorer
+from evalkit.metric import Fitted, Metric, Output, Scorer
 from evalkit.results import Result
 from evalkit.stats.cautions import cautions
 from evalkit.stats.intervals import NoIntervalError, Situation, interval, wants_errors
@@ -25,6 +25,7 @@ from evalkit.tables.build import Builder
 from evalkit.verbs.plan import Plan, ScoreOptions
 
 Record = dict[str, Any]
+Fits = dict[tuple[str, str], Fitted]
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def score_plans(
     names = [metric.label for metric in metrics]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f'the metric "{twice}" is named twice')
+    fits: Fits = {}
     built = [
-        _build(one, metrics, builder, f"{position}/{len(plans)} " if len(plans) > 1 else "")
+        _build(one, metrics, builder, fits, f"{position}/{len(plans)} " if len(plans) > 1 else "")
         for position, one in enumerate(plans, start=1)
     ]
     groups: dict[tuple[Any, ...], list[int]] = {}
@@ -93,13 +95,20 @@ def score_plans(
     return [results[i] for i in range(len(plans))]
 
 
-def _build(one: Plan, metrics: Sequence[Metric], builder: Builder, place: str) -> list[Built]:
+def _build(
+    one: Plan, metrics: Sequence[Metric], builder: Builder, fits: Fits, place: str
+) -> list[Built]:
+    """fits: by metric and set of references, shared by the systems of a call."""
     references = one.system.references_digest
     built = []
     for metric in metrics:
         try:
             with catalogue.named_errors(type(metric)):
-                fitted = metric.fit([example.references for example in one.system.examples])
+                if (metric.label, references) not in fits:
+                    fits[metric.label, references] = metric.fit(
+                        [example.references for example in one.system.examples]
+                    )
+                fitted = fits[metric.label, references]
                 signature = metric.signature(fitted)
                 outputs = metric.output_list(fitted)
             table = builder.table(metric, one.system, fitted, references, place)
@@ -268,6 +277,10 @@ def _result(
                 "message": f"{plan.system.missing} missing predictions were scored as empty",
             },
         )
+    for one in built:
+        for code, message in one.metric.remarks(one.table) if one.table is not None else ():
+            place = {"metric": one.metric.label, "output": None, "slice": None}
+            warnings.append({**place, "code": code, "message": message})
     tables = {one.metric.label: one.table for one in built if one.table is not None}
     document = {**plan.document, "scores": records, "warnings": warnings}
     return Result(document, tables, _examples(plan, built))
