@@ -96,6 +96,18 @@ def metric(spec: str) -> Metric:
         return found.from_text(text)
 
 
+def adopt(thing: Any) -> Metric:
+    """A metric as it is; an object of library X is wrapped by the entry called X, if it can."""
+    if isinstance(thing, Metric):
+        return thing
+    library = type(thing).__module__.partition(".")[0]
+    wrap = getattr(metric_class(library), "of", None) if library in entries("metrics") else None
+    if wrap is None:
+        raise MetricError(f"{type(thing).__name__} is neither a metric nor the name of one")
+    found: Metric = wrap(thing)
+    return found
+
+
 def _load_file(path: Path, asked: str) -> ModuleType:
     try:
         source = path.read_bytes()

@@ -47,13 +47,10 @@ def load(name: str) -> Protocol:
     return _checked(content, text, path)
 
 
-def default_for(kind: str) -> Protocol:
+def default_for(kind: str) -> Protocol | None:
     """The protocol of a kind of record where none is named."""
-    for name in catalogue.entries("protocols"):
-        found = load(name)
-        if found.default_for == kind:
-            return found
-    raise ProtocolError(f"no protocol is the default for {kind}; name one with --protocol")
+    found = (load(name) for name in catalogue.entries("protocols"))
+    return next((one for one in found if one.default_for == kind), None)
 
 
 def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
@@ -72,6 +69,9 @@ def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
         raise ProtocolError(f"{key or 'protocol'}: {message}", _line(text, key, path)) from None
     if not protocol.metrics:
         raise ProtocolError("metrics is empty; name at least one", _line(text, "metrics", path))
+    if protocol.default_for is not None and protocol.cluster is not None:
+        message = "a default is chosen after the records are read, so it cannot name their cluster"
+        raise ProtocolError(message, _line(text, "cluster", path))
     for spec in protocol.metrics:
         try:
             reads = catalogue.metric(spec).reads

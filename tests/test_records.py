@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from evalkit.errors import DataError, EvalkitError
 from evalkit.records.example import System
+from evalkit.records.joining import Partners
 from evalkit.records.reading import ReadOptions, read_systems
 
 PREDICTIONS = ["naïve — 日本", "it's 5 < 6", "", 'a "quoted", comma', "x\u2028y\x85z"]
@@ -188,7 +189,7 @@ def test_a_missing_prediction_is_empty_where_that_is_allowed(tmp_path: Path) -> 
         tmp_path,
         "a.jsonl",
         refs=("r.jsonl",),
-        allow_missing=True,
+        partners=Partners(allow_missing=True),
         fields={"references": "references"},
     )
     assert system.missing == 2

@@ -53,10 +53,13 @@ def score(
     help_all: HelpAll = False,
     set_name: Annotated[str | None, rare("--set", help="Name the set of references.")] = None,
     form: Annotated[
-        str | None, rare("--format", help="jsonl, text, tsv or csv, whatever the names say.")
+        str | None, rare("--format", help="jsonl, json, text, tsv or csv, whatever the names say.")
     ] = None,
     allow_missing: Annotated[
         bool, rare("--allow-missing", help="Score missing predictions as empty.")
+    ] = False,
+    only_predicted: Annotated[
+        bool, rare("--only-predicted", help="Leave out references without a prediction.")
     ] = False,
     require: Annotated[
         list[str] | None, rare("--require", help="Fail where this metric cannot run; repeatable.")
@@ -65,6 +68,9 @@ def score(
     bootstrap: Annotated[
         str, rare("--bootstrap", help="poisson, or multinomial to compare with other tools.")
     ] = "poisson",
+    device: Annotated[
+        str, rare("--device", help="For neural metrics: auto, cpu or cuda.")
+    ] = "auto",
     workers: Annotated[
         int | None, rare("--workers", help="Processes that count; 1: none but this.", min=1)
     ] = None,
@@ -88,6 +94,7 @@ def score(
         fields=tuple(field or ()),
         format=form,
         allow_missing=allow_missing,
+        only_predicted=only_predicted,
         cluster=cluster,
         slices=tuple(slice or ()),
         resamples=resamples,
@@ -99,6 +106,7 @@ def score(
         out=None if no_save else out,
         replace=replace,
         require=tuple(require or ()),
+        device=device,
         workers=workers,
         threads=threads,
         cache=not no_cache,

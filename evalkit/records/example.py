@@ -26,12 +26,18 @@ class Example:
 
 @dataclass(frozen=True)
 class System:
-    """One system's examples, sorted by the bytes of their ids; `missing` were scored as empty."""
+    """One system's examples, sorted by the bytes of their ids.
+
+    missing: how many predictions were scored as empty; unused: how many references had no
+    prediction and were left out; kind: of the records.
+    """
 
     name: str
     examples: Sequence[Example]
     missing: int = 0
     sources: tuple[str, ...] = ()
+    unused: int = 0
+    kind: str = "text"
 
     @property
     def source(self) -> str | None:

@@ -1,20 +1,22 @@
-"""From a file to records: JSON lines, plain text, TSV and CSV, told apart by the file's name."""
+"""From a file to records: JSON lines, JSON, plain text, TSV, CSV, told apart by the name."""
 
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from evalkit.errors import DataError, UsageError, did_you_mean
+from evalkit.records import coco
 from evalkit.records.fields import shown
 from evalkit.records.lines import plain_suffix, read_lines
 
 Record = dict[str, Any]
-FORMATS = ("jsonl", "text", "tsv", "csv")
-_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".tsv": "tsv", ".csv": "csv"}
+FORMATS = ("jsonl", "json", "text", "tsv", "csv")
+_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".tsv": "tsv", ".csv": "csv"}
 
 
 def format_of(source: str, chosen: str | None) -> str:
@@ -31,16 +33,27 @@ def read_records(source: str, chosen: str | None, text_field: str) -> Iterator[t
     match form := format_of(source, chosen):
         case "jsonl":
             return _json_lines(source)
+        case "json":
+            return _json_document(source)
         case "text":
             return _plain(source, text_field, certain=chosen is not None)
         case _:
             return _delimited(source, form)
 
 
+def place(source: str, form: str, number: int) -> str:
+    """`file:line`; in a JSON array, whose elements may share lines, `file[index from 0]`."""
+    return f"{source}[{number - 1}]" if form == "json" else f"{source}:{number}"
+
+
 def _json_lines(source: str) -> Iterator[tuple[int, Record]]:
+    return _json_lines_of(source, read_lines(source))
+
+
+def _json_lines_of(source: str, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, Record]]:
     decoder = msgspec.json.Decoder()
     blank = 0
-    for number, line in read_lines(source):
+    for number, line in lines:
         where = f"{source}:{number}"
         if not line.strip():
             blank = blank or number
@@ -65,8 +78,46 @@ def _json_lines(source: str) -> Iterator[tuple[int, Record]]:
 
 def _array_error(where: str) -> DataError:
     return DataError(
-        "a JSON array, but one JSON object per line is wanted; convert it with: jq -c '.[]'", where
+        "a JSON array, but one JSON object per line is wanted; say --format json, "
+        "or name the file .json",
+        where,
     )
+
+
+def _json_document(source: str) -> Iterator[tuple[int, Record]]:
+    """A JSON array of records, COCO's annotations, or JSON lines all the same."""
+    lines = read_lines(source)
+    first = next(lines)
+    if _is_object(first[1]):
+        return _json_lines_of(source, itertools.chain([first], lines))
+    text = "\n".join(itertools.chain([first[1]], (line for _, line in lines)))
+    try:
+        document = msgspec.json.decode(text)
+    except RecursionError:
+        raise DataError("nested too deeply to hold records", source) from None
+    except msgspec.DecodeError as error:
+        raise DataError(f"not valid JSON: {error}", source) from None
+    records = coco.captions(document, source) if isinstance(document, dict) else document
+    if not isinstance(records, list):
+        raise DataError(f"an array of JSON objects is wanted, not {shown(records)}", source)
+    return _elements(records, source)
+
+
+def _is_object(line: str) -> bool:
+    """A record by itself, not a whole COCO file."""
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return isinstance(record, dict) and not coco.is_annotations(record)
+
+
+def _elements(records: list[Any], source: str) -> Iterator[tuple[int, Record]]:
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict):
+            where = place(source, "json", number)
+            raise DataError(f"each element must be a JSON object, not {shown(record)}", where)
+        yield number, record
 
 
 def _plain(source: str, text_field: str, *, certain: bool) -> Iterator[tuple[int, Record]]:

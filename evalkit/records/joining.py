@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from evalkit.errors import DataError, did_you_mean
-from evalkit.records import text
 from evalkit.records.example import MISSING_VALUE, Example, System
+from evalkit.records.formats import place
+from evalkit.records.kinds import Kind
 
 
 class Line(NamedTuple):
@@ -34,21 +35,30 @@ class Records:
     lines: dict[str, Line] = field(default_factory=dict)
 
     def where(self, id: str) -> str:
-        return f"{self.source}:{self.lines[id].number}"
+        return place(self.source, self.form, self.lines[id].number)
 
 
-def join(name: str, own: Records, shared: Records | None, allow_missing: bool) -> System:
+@dataclass(frozen=True)
+class Partners:
+    """What to do with a reference that has no prediction: an error unless one of these is set."""
+
+    allow_missing: bool = False
+    only_predicted: bool = False
+
+
+def join(name: str, own: Records, shared: Records | None, kind: Kind, partners: Partners) -> System:
     """Every prediction with its references; what has no partner is an error."""
     if shared is None:
         _require_embedded_references(own)
-        ids = set(own.lines)
+        chosen = own.lines
     else:
         _refuse_numbers_for_ids(own, shared)
-        _refuse_unmatched(own, shared, allow_missing)
-        ids = set(shared.lines)
-    examples = [_example(id, own, shared) for id in sorted(ids, key=str.encode)]
+        _refuse_unmatched(own, shared, partners)
+        chosen = own.lines if partners.only_predicted else shared.lines
+    examples = [_example(id, own, shared, kind) for id in sorted(chosen, key=str.encode)]
     sources = (own.source,) if shared is None else (own.source, shared.source)
-    return System(name, examples, len(ids) - len(own.lines), sources)
+    unused = len(shared.lines) - len(chosen) if shared is not None else 0
+    return System(name, examples, len(chosen) - len(own.lines), sources, unused, kind.name)
 
 
 def _require_embedded_references(own: Records) -> None:
@@ -76,7 +86,7 @@ def _refuse_numbers_for_ids(own: Records, shared: Records) -> None:
         )
 
 
-def _refuse_unmatched(own: Records, shared: Records, allow_missing: bool) -> None:
+def _refuse_unmatched(own: Records, shared: Records, partners: Partners) -> None:
     unknown = [id for id in own.lines if id not in shared.lines]
     absent = [id for id in shared.lines if id not in own.lines]
     if own.form == shared.form == "text" and (unknown or absent):
@@ -90,10 +100,10 @@ def _refuse_unmatched(own: Records, shared: Records, allow_missing: bool) -> Non
             f'id "{unknown[0]}" has no reference in {shared.source}{_and_more(unknown)}',
             own.where(unknown[0]),
         )
-    if absent and not allow_missing:
+    if absent and not (partners.allow_missing or partners.only_predicted):
         raise DataError(
             f'id "{absent[0]}" has no prediction in {own.source}{_and_more(absent)}; '
-            "--allow-missing scores missing ones as empty",
+            "--allow-missing scores missing ones as empty, --only-predicted leaves them out",
             shared.where(absent[0]),
         )
 
@@ -102,7 +112,7 @@ def _and_more(ids: Sequence[str]) -> str:
     return f", nor have {len(ids) - 1} more" if len(ids) > 1 else ""
 
 
-def _example(id: str, own: Records, shared: Records | None) -> Example:
+def _example(id: str, own: Records, shared: Records | None, kind: Kind) -> Example:
     line = own.lines.get(id)
     if shared is None:
         assert line is not None
@@ -111,7 +121,7 @@ def _example(id: str, own: Records, shared: Records | None) -> Example:
     reference = shared.lines[id]
     assert reference.references is not None
     if line is None:
-        return Example(id, text.EMPTY, reference.references, reference.cluster, reference.rest)
+        return Example(id, kind.empty, reference.references, reference.cluster, reference.rest)
     if None not in (line.cluster, reference.cluster) and line.cluster != reference.cluster:
         raise DataError(
             f'cluster "{line.cluster}" here, but "{reference.cluster}" at {shared.where(id)}',

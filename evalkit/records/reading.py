@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.errors import DataError, UsageError
-from evalkit.records import text
+from evalkit.records import kinds
 from evalkit.records.example import System
 from evalkit.records.fields import (
     ABSENT,
-    PREDICTION_FILE,
-    REFERENCE_FILE,
     FieldNames,
     refuse_unseen,
     shown,
     text_id,
 )
-from evalkit.records.formats import Record, format_of, read_records
-from evalkit.records.joining import Line, Records, join
+from evalkit.records.formats import Record, format_of, place, read_records
+from evalkit.records.joining import Line, Partners, Records, join
+from evalkit.records.kinds import Kind
 from evalkit.records.lines import COMPRESSIONS
 
 
@@ -31,33 +31,52 @@ class ReadOptions:
 
     fields: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
-    allow_missing: bool = False
+    partners: Partners = field(default_factory=Partners)
     clusters: bool = True
 
 
+@dataclass
+class Reading:
+    """kind: of the records; None until the first record of the first file tells it."""
+
+    kind: Kind | None
+    separate_references: bool
+    options: ReadOptions
+
+    def known(self) -> Kind:
+        assert self.kind is not None
+        return self.kind
+
+
 def read_systems(
-    predictions: Sequence[str], references: Sequence[str], options: ReadOptions
+    predictions: Sequence[str],
+    references: Sequence[str],
+    options: ReadOptions,
+    kind: str | None = None,
 ) -> list[System]:
     """Systems in the order given, each example joined with its references.
+
+    kind: of the records; None: the first one tells.
 
     predictions: files, or NAME=FILE; references: files (JSON lines, TSV or CSV hold all references
     of an example; of plain text there is one file per reference).
     """
     named = _name_files(predictions)
     _refuse_twins(named)
+    reading = Reading(None if kind is None else kinds.kind(kind), bool(references), options)
     found: list[tuple[str, Records]] = []
     seen: set[str] = set()
     for name, source in named:
-        names = FieldNames(PREDICTION_FILE, options.fields)
-        by_system = _read_predictions(source, names, options, bool(references))
-        seen |= names.seen
+        by_system = _read_predictions(source, reading, seen)
         for own_name, records in by_system.items():
             found.append((own_name if own_name is not None else name, records))
     _refuse_twins([(name, records.source) for name, records in found])
-    names = FieldNames(REFERENCE_FILE, options.fields)
-    shared = _read_references(references, names, options) if references else None
-    refuse_unseen(options.fields, seen | names.seen, named[0][1])
-    return [join(name, records, shared, options.allow_missing) for name, records in found]
+    shared = _read_references(references, reading, seen) if references else None
+    refuse_unseen(options.fields, seen, named[0][1])
+    own_kind, partners = reading.known(), options.partners
+    if partners.allow_missing and own_kind.empty is None:
+        raise UsageError(f"--allow-missing: no {own_kind.name} stand for a missing prediction")
+    return [join(name, records, shared, own_kind, partners) for name, records in found]
 
 
 def _name_files(predictions: Sequence[str]) -> list[tuple[str, str]]:
@@ -110,47 +129,59 @@ def _refuse_twins(named: Sequence[tuple[str, str]]) -> None:
         seen[name] = source
 
 
-def _read_predictions(
-    source: str, names: FieldNames, options: ReadOptions, separate_references: bool
-) -> dict[str | None, Records]:
-    """By the `system` field, in order of first appearance; None where there is no such field."""
+def _read_predictions(source: str, reading: Reading, seen: set[str]) -> dict[str | None, Records]:
+    """By the `system` field, in order of first appearance; None where there is no such field.
+
+    seen: takes the names of all fields.
+    """
     systems: dict[str | None, Records] = {}
-    for number, record in read_records(source, options.format, "prediction"):
-        where = f"{source}:{number}"
+    form = format_of(source, reading.options.format)
+    records = read_records(source, reading.options.format, "prediction")
+    first = next(records, None)
+    if first is None:
+        raise DataError("no records in this file", source)
+    if reading.kind is None:
+        reading.kind = kinds.kind_of(first[1])
+    kind = reading.kind
+    names = FieldNames(kind.prediction_file(reading.separate_references), reading.options.fields)
+    for number, record in itertools.chain([first], records):
+        where = place(source, form, number)
         system = names.get(record, "system", where)
         if system is ABSENT:
             system = None
         elif not isinstance(system, str) or not system:
             raise DataError(f"the system must be a name, not {shown(system)}", where)
         if system not in systems:
-            systems[system] = Records(source, format_of(source, options.format))
+            systems[system] = Records(source, form)
         if len(systems) > 1 and None in systems:
             raise DataError("some records name their system and some do not", where)
-        embedded = ABSENT if separate_references else names.get(record, "references", where)
+        separate = reading.separate_references
+        embedded = ABSENT if separate else names.get(record, "references", where)
         _add(
             systems[system],
             names.get(record, "id", where),
             Line(
                 number,
-                text.prediction(names.require(record, "prediction", where), where),
-                None if embedded is ABSENT else text.references(embedded, where),
-                _cluster(names, record, where) if options.clusters else None,
+                kind.prediction(names.require(record, "prediction", where), where),
+                None if embedded is ABSENT else kind.references(embedded, where),
+                _cluster(names, record, where) if reading.options.clusters else None,
                 names.rest(record),
             ),
         )
-    if not systems:
-        raise DataError("no records in this file", source)
+    seen |= names.seen
     return systems
 
 
-def _read_references(sources: Sequence[str], names: FieldNames, options: ReadOptions) -> Records:
-    chosen = options.format if options.format == "text" or "-" in sources else None
+def _read_references(sources: Sequence[str], reading: Reading, seen: set[str]) -> Records:
+    wanted = reading.options.format
+    chosen = wanted if wanted == "text" or "-" in sources else None
     forms = {format_of(source, chosen) for source in sources}
     if len(forms) > 1:
         raise UsageError("--refs: give files of one format, not " + " and ".join(sorted(forms)))
     form = forms.pop()
+    kind = reading.known()
     if form == "text":
-        return _parallel_references(sources, chosen)
+        return _parallel_references(sources, kind, chosen)
     if len(sources) > 1:
         raise UsageError(
             "--refs: only plain text has one file per reference; "
@@ -158,25 +189,27 @@ def _read_references(sources: Sequence[str], names: FieldNames, options: ReadOpt
         )
     source = sources[0]
     records = Records(source, form)
+    names = FieldNames(kind.reference_file(), reading.options.fields)
     for number, record in read_records(source, chosen, "references"):
-        where = f"{source}:{number}"
+        where = place(source, form, number)
         _add(
             records,
             names.get(record, "id", where),
             Line(
                 number,
                 None,
-                text.references(names.require(record, "references", where), where),
-                _cluster(names, record, where) if options.clusters else None,
+                kind.references(names.require(record, "references", where), where),
+                _cluster(names, record, where) if reading.options.clusters else None,
                 names.rest(record),
             ),
         )
     if not records.lines:
         raise DataError("no records in this file", source)
+    seen |= names.seen
     return records
 
 
-def _parallel_references(sources: Sequence[str], chosen: str | None) -> Records:
+def _parallel_references(sources: Sequence[str], kind: Kind, chosen: str | None) -> Records:
     """Line-aligned files, one per reference; an empty line is no reference."""
     columns = [
         [record["references"] for _, record in read_records(source, chosen, "references")]
@@ -191,19 +224,18 @@ def _parallel_references(sources: Sequence[str], chosen: str | None) -> Records:
             )
     records = Records(sources[0], "text", numbered=True)
     for number, texts in enumerate(zip(*columns, strict=True), start=1):
-        references = tuple(one for one in texts if one)
-        if not references:
-            raise DataError(
-                "an empty line in every reference file: this example has no reference",
-                f"{sources[0]}:{number}",
-            )
-        records.lines[str(number)] = Line(number, None, references, None, {})
+        where = f"{sources[0]}:{number}"
+        given = [one for one in texts if one]
+        if not given:
+            message = "an empty line in every reference file: this example has no reference"
+            raise DataError(message, where)
+        records.lines[str(number)] = Line(number, None, kind.references(given, where), None, {})
     return records
 
 
 def _add(records: Records, value: Any, line: Line) -> None:
     """Ids are in every record of a file or in none; in none, the line number is the id."""
-    where = f"{records.source}:{line.number}"
+    where = place(records.source, records.form, line.number)
     numbered = value is ABSENT
     if not records.lines:
         records.numbered = numbered

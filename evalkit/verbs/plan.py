@@ -19,7 +19,6 @@ from evalkit.stats.intervals import METHODS
 
 BOOTSTRAPS = ("poisson", "multinomial")
 NO_CLUSTER = "none"
-KIND = "text"  # the one kind of record so far
 FEWEST_BEYOND = 2  # resamples beyond each bound; with fewer a bound is the most extreme draw
 
 
@@ -89,6 +88,7 @@ def plan(system: System, protocol: Protocol, options: ScoreOptions, set_name: st
             "examples": len(system.examples),
             "clusters": None if clusters is None else len(set(clusters)),
             "missing": system.missing,
+            "unused_references": system.unused,
         },
     }
     return Plan(system, document, clusters, slices)
@@ -111,17 +111,36 @@ def _clusters(system: System, options: ScoreOptions) -> tuple[str, ...] | None:
     return tuple(str(example.cluster) for example in system.examples)
 
 
-def choose_protocol(name: str | None) -> Protocol:
-    return protocols.load(name) if name is not None else protocols.default_for(KIND)
+def known_kind(protocol: str | None, asked: Sequence[Metric]) -> str | None:
+    """The kind of record that the protocol or the metrics read; None: the records must tell."""
+    if protocol is not None:
+        return protocols.load(protocol).reads
+    return asked[0].reads if asked else None
 
 
-def choose_metrics(asked: Sequence[str | Metric], chosen: Protocol) -> list[Metric]:
+def made_metrics(asked: Sequence[Any]) -> list[Metric]:
+    """From names, metrics, and objects of libraries that an entry of the catalogue wraps."""
+    return [catalogue.metric(one) if isinstance(one, str) else catalogue.adopt(one) for one in asked]
+
+
+def choose_protocol(name: str | None, kind: str, *, bare: bool) -> Protocol:
+    """By name, else the default for the kind; bare: metrics are named, so none is needed."""
+    if name is not None:
+        return protocols.load(name)
+    found = protocols.default_for(kind)
+    if found is None and not bare:
+        raise ProtocolError(f"no protocol is the default for {kind}; name one with --protocol")
+    return found or Protocol(title=kind, reads=kind, metrics=[], name=kind)
+
+
+def choose_metrics(asked: Sequence[Metric], chosen: Protocol) -> list[Metric]:
     """The metrics asked for, else the protocol's; MetricError where one reads other records."""
-    specs = asked or chosen.metrics
-    made = [one if isinstance(one, Metric) else catalogue.metric(one) for one in specs]
+    made = list(asked) or made_metrics(chosen.metrics)
     for metric in made:
-        if metric.reads != KIND:
-            raise MetricError(f"{metric.name} reads {metric.reads}, but the records hold {KIND}")
+        if metric.reads != chosen.reads:
+            raise MetricError(
+                f"{metric.name} reads {metric.reads}, but the records hold {chosen.reads}"
+            )
     return made
 
 

@@ -7,22 +7,30 @@ from itertools import pairwise
 from typing import Any
 
 from evalkit.errors import DataError, counted
-from evalkit.metric import Metric
-from evalkit.records import text
+from evalkit.neural.device import use_device
 from evalkit.records.example import Example, System
 from evalkit.records.fields import text_id
+from evalkit.records.kinds import Kind, kind_of_value
+from evalkit.records.kinds import kind as find_kind
 from evalkit.results import Result
 from evalkit.tables.build import Builder, silent
 from evalkit.tables.cache import Cache, default_folder
 from evalkit.tables.pool import Pool, processors
-from evalkit.verbs.plan import choose_metrics, choose_options, choose_protocol, plan
+from evalkit.verbs.plan import (
+    choose_metrics,
+    choose_options,
+    choose_protocol,
+    known_kind,
+    made_metrics,
+    plan,
+)
 from evalkit.verbs.scoring import score_plans
 
 
 def score(
-    predictions: Sequence[str],
-    references: Sequence[str | Sequence[str]],
-    metrics: str | Metric | Sequence[str | Metric] = (),
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    metrics: Any = (),
     *,
     protocol: str | None = None,
     ids: Sequence[str | int] | None = None,
@@ -35,6 +43,7 @@ def score(
     interval: str | None = None,
     seed: int = 12345,
     bootstrap: str = "poisson",
+    device: str = "auto",
     workers: int = 1,
     cache: bool = False,
     progress: Callable[[str, int, int], None] = silent,
@@ -43,20 +52,28 @@ def score(
 
     Parameters
     ----------
-    predictions : [n] texts.
-    references : [n], each a text or several texts.
-    metrics : names with parameters (`"chrf:word_order=2"`) or metrics; default: the protocol's.
-    protocol : name or path; default: the one for text.
+    predictions : [n] texts, labels, probabilities (label -> probability, or a list), or numbers.
+    references : [n], each a reference or a list of several.
+    metrics : names with parameters (`"chrf:word_order=2"`), metrics, or torchmetrics objects;
+        default: the protocol's.
+    protocol : name or path; default: the one for the kind of record.
     ids : [n], default "1", "2", …; they key the resampling, so keep them when you compare.
     cluster : [n], what is resampled where examples belong together (documents, speakers).
     slices : field -> [n] values.
     resamples, level, interval : default: the protocol's (2000, 0.95, "auto").
+    device : for neural metrics: "auto", "cpu" or "cuda".
     workers : processes; more than one needs `if __name__ == "__main__":` around the call.
 
     Raises DataError, MetricError, ProtocolError, UsageError.
     """
-    examples = _examples(predictions, references, ids, cluster, slices or {})
-    chosen = choose_protocol(protocol)
+    asked = made_metrics(metrics if isinstance(metrics, list | tuple) else [metrics])
+    values = _column("predictions", predictions, None)
+    if not values:
+        raise DataError("there are no predictions")
+    known = known_kind(protocol, asked)
+    kind = kind_of_value(values[0]) if known is None else find_kind(known)
+    examples = _examples(values, references, ids, cluster, slices or {}, kind)
+    chosen = choose_protocol(protocol, kind.name, bare=bool(asked))
     options = choose_options(
         chosen,
         resamples=resamples,
@@ -66,27 +83,24 @@ def score(
         bootstrap=bootstrap,
         slices=tuple(slices or ()),
     )
-    asked = [metrics] if isinstance(metrics, str | Metric) else list(metrics)
     made = choose_metrics(asked, chosen)
-    with Pool(workers) as pool:
+    with Pool(workers) as pool, use_device(device):
         builder = Builder(
             Cache(default_folder()) if cache else None, pool if workers > 1 else None, progress
         )
-        planned = [plan(System(system, examples), chosen, options, set)]
+        planned = [plan(System(system, examples, kind=kind.name), chosen, options, set)]
         return score_plans(planned, made, options, builder, threads=processors())[0]
 
 
 def _examples(
-    predictions: Sequence[str],
-    references: Sequence[str | Sequence[str]],
+    values: Sequence[Any],
+    references: Sequence[Any],
     ids: Sequence[str | int] | None,
     cluster: Sequence[str | int] | None,
     slices: Mapping[str, Sequence[Any]],
+    kind: Kind,
 ) -> list[Example]:
-    texts = _column("predictions", predictions, None)
-    count = len(texts)
-    if count == 0:
-        raise DataError("there are no predictions")
+    count = len(values)
     truths = _references(references, count)
     clusters = [None] * count if cluster is None else _column("cluster", cluster, count)
     fields = {name: _column(f"slices[{name!r}]", slices[name], count) for name in slices}
@@ -94,10 +108,10 @@ def _examples(
     examples = [
         Example(
             text_id(id, f"ids[{i}]"),
-            text.prediction(texts[i], f"predictions[{i}]"),
-            text.references(truths[i], f"references[{i}]"),
+            kind.prediction(values[i], f"predictions[{i}]"),
+            kind.references(truths[i], f"references[{i}]"),
             None if clusters[i] is None else str(clusters[i]),
-            {name: values[i] for name, values in fields.items()},
+            {name: column[i] for name, column in fields.items()},
         )
         for i, id in enumerate(named)
     ]

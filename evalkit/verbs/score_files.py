@@ -13,10 +13,13 @@ from typing import Any
 import msgspec
 
 import evalkit
-from evalkit.errors import MetricError, UsageError
+from evalkit.errors import MetricError, UsageError, counted
 from evalkit.metric import Metric
+from evalkit.neural.device import use_device
+from evalkit.protocol import Protocol
 from evalkit.records.example import System
 from evalkit.records.fields import parse_fields
+from evalkit.records.joining import Partners
 from evalkit.records.lines import file_digest
 from evalkit.records.reading import ReadOptions, read_systems
 from evalkit.results import Result, check, write
@@ -24,12 +27,14 @@ from evalkit.tables.build import Builder, Progress, silent
 from evalkit.tables.cache import Cache, default_folder
 from evalkit.tables.pool import Pool, processors
 from evalkit.verbs.plan import (
-    KIND,
     NO_CLUSTER,
     Plan,
+    ScoreOptions,
     choose_metrics,
     choose_options,
     choose_protocol,
+    known_kind,
+    made_metrics,
     plan,
 )
 from evalkit.verbs.scoring import score_plans
@@ -46,6 +51,7 @@ class ScoreRequest:
     fields: tuple[str, ...] = ()
     format: str | None = None
     allow_missing: bool = False
+    only_predicted: bool = False
     cluster: str | None = None
     slices: tuple[str, ...] = ()
     resamples: int | None = None
@@ -57,6 +63,7 @@ class ScoreRequest:
     out: Path | None = None
     replace: bool = False
     require: tuple[str, ...] = ()
+    device: str = "auto"
     workers: int | None = None
     threads: int | None = None
     cache: bool = True
@@ -75,30 +82,28 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
     """Read, score and, where `out` is given, write; everything is checked before the work."""
     started = time.time()
     run = ScoreRun()
-    chosen = choose_protocol(request.protocol)
-    metrics = choose_metrics(request.metrics, chosen)
-    _check_required(request.require, metrics)
-    cluster = request.cluster if request.cluster is not None else chosen.cluster
-    options = choose_options(
-        chosen,
-        resamples=request.resamples,
-        level=request.level,
-        interval=request.interval,
-        seed=request.seed,
-        bootstrap=request.bootstrap,
-        cluster=cluster,
-        slices=request.slices,
+    asked = made_metrics(request.metrics)
+    kind = known_kind(request.protocol, asked)
+    chosen, metrics, options = _choose(request, asked, kind or "text")
+    systems = read_systems(
+        request.predictions, request.references, _reading(request, options.cluster), kind
     )
-    systems = read_systems(request.predictions, request.references, _reading(request, cluster))
+    if systems[0].kind != chosen.reads:
+        chosen, metrics, options = _choose(request, asked, systems[0].kind)
     plans = [plan(system, chosen, options, request.set) for system in systems]
     _refuse_mixed_sets(plans, request.set)
     run.notes.extend(_replaced(plans, metrics, request))
     if request.protocol is None:
-        run.notes.append(f"protocol {chosen.name} (the default for {KIND})")
-    if cluster is None and any(one.clusters is not None for one in plans):
+        run.notes.append(f"protocol {chosen.name} (the default for {chosen.reads})")
+    run.notes.extend(
+        f"{one.name}: {counted(one.unused, 'reference')} without a prediction left out"
+        for one in systems
+        if one.unused
+    )
+    if options.cluster is None and any(one.clusters is not None for one in plans):
         run.notes.append("resampled by cluster, because the records have one (--cluster none)")
     workers = request.workers or processors()
-    with Pool(workers) as pool:
+    with Pool(workers) as pool, use_device(request.device):
         builder = Builder(
             Cache(default_folder()) if request.cache else None,
             pool if workers > 1 else None,
@@ -120,6 +125,26 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
         ]
         run.folders = write(request.out, run.results, replace=request.replace)
     return run
+
+
+def _choose(
+    request: ScoreRequest, asked: Sequence[Metric], kind: str
+) -> tuple[Protocol, list[Metric], ScoreOptions]:
+    """What the flags leave open comes from the protocol."""
+    chosen = choose_protocol(request.protocol, kind, bare=bool(asked))
+    metrics = choose_metrics(asked, chosen)
+    _check_required(request.require, metrics)
+    options = choose_options(
+        chosen,
+        resamples=request.resamples,
+        level=request.level,
+        interval=request.interval,
+        seed=request.seed,
+        bootstrap=request.bootstrap,
+        cluster=request.cluster if request.cluster is not None else chosen.cluster,
+        slices=request.slices,
+    )
+    return chosen, metrics, options
 
 
 def _refuse_mixed_sets(plans: Sequence[Plan], name: str | None) -> None:
@@ -149,7 +174,8 @@ def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
     fields = parse_fields(request.fields)
     if cluster not in (None, NO_CLUSTER):
         fields["cluster"] = str(cluster)
-    return ReadOptions(fields, request.format, request.allow_missing, cluster != NO_CLUSTER)
+    partners = Partners(request.allow_missing, request.only_predicted)
+    return ReadOptions(fields, request.format, partners, cluster != NO_CLUSTER)
 
 
 def _run_record(request: ScoreRequest, system: System, started: float) -> dict[str, Any]:

@@ -116,13 +116,13 @@ CASES = [
     Case(
         "a JSON array",
         "preds.jsonl:1",
-        "JSON array.*jq -c",
+        "JSON array.*--format json",
         writes("preds.jsonl", json.dumps(PREDS)),
     ),
     Case(
         "an indented JSON array",
         "preds.jsonl:1",
-        "JSON array.*jq -c",
+        "JSON array.*--format json",
         writes("preds.jsonl", json.dumps(PREDS, indent=1)),
     ),
     Case(

@@ -1,0 +1,62 @@
+"""What a prediction and a reference may be where the task is to name a class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from evalkit.errors import DataError
+from evalkit.records.fields import shown
+
+EMPTY = ""
+SUM_TOLERANCE = 0.01  # of probabilities, which files round
+
+
+def prediction(value: Any, where: str) -> str | dict[str, float]:
+    """A label, or the probability of every label (a list: of labels 0, 1, …)."""
+    if isinstance(value, Mapping):
+        return _probabilities({str(key): one for key, one in value.items()}, where)
+    if isinstance(value, list | tuple):
+        return _probabilities({str(i): one for i, one in enumerate(value)}, where)
+    return label(value, where, "prediction")
+
+
+def references(value: Any, where: str) -> tuple[str, ...]:
+    """A label, or a list of labels by several annotators; at least one."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise DataError("the list of references is empty; every example needs one", where)
+    return tuple(label(one, where, "reference") for one in values)
+
+
+def label(value: Any, where: str, role: str) -> str:
+    """Labels are text or whole numbers; 7, 7.0 and "7" are one label; true is "true"."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, float):
+        raise DataError(
+            f"{shown(value)} is not a label; give the probability of every label, "
+            'e.g. {"0": 0.3, "1": 0.7}',
+            where,
+        )
+    hint = "; leave the record out and say --allow-missing" if value in (None, "") else ""
+    raise DataError(f"the {role} must be a label, not {shown(value)}{hint}", where)
+
+
+def _probabilities(values: dict[str, Any], where: str) -> dict[str, float]:
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value <= 1:
+            message = f'the probability of "{name}" must lie between 0 and 1, not {shown(value)}'
+            raise DataError(message, where)
+    total = math.fsum(values.values())
+    if abs(total - 1) > SUM_TOLERANCE:
+        raise DataError(
+            f"the probabilities add up to {total:.4g}, not to 1; give those of all labels", where
+        )
+    return {name: float(value) for name, value in values.items()}
