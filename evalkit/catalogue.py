@@ -12,7 +12,7 @@ import tomllib
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -248,7 +248,8 @@ def describe(found: type[Metric]) -> Mapping[str, Any]:
             for one in found.outputs
         ],
         "parameters": [
-            {"name": one.name, "type": _type_name(hints[one.name]), "default": one.default}
+            {"name": one.name, "type": _type_name(hints[one.name])}
+            | ({} if one.default is MISSING else {"default": one.default})
             for one in fields(found)
         ],
         "parameters_help": inspect.getdoc(found) or "",

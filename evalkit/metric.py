@@ -21,6 +21,7 @@ from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Header, Ints, Table
 
 MOST_DIFFERENCES = 32  # sums; with more and no gradient of its own, a metric has no slopes
+MOST_EACH = 16  # outputs; with more, no values of single examples
 
 IntervalKind = Literal["mean", "bootstrap-t", "centred", "percentile"]
 
@@ -287,7 +288,11 @@ class SumScorer:
     def binary(self, output: int) -> tuple[int, int] | None:
         return self.metric.proportion(self, output)
 
-    def each(self) -> Floats:
+    def each(self) -> Floats | None:
+        """None for very many outputs: a confusion matrix of one example says nothing."""
+        first = self.metric.from_sums(self.rows.dense(slice(0, 1)), self.scoring)
+        if first.shape[1] > MOST_EACH:
+            return None
         starts = range(0, self.units, UNITS)
         parts = [
             self.metric.from_sums(self.rows.dense(slice(i, i + UNITS)), self.scoring)

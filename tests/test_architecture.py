@@ -24,7 +24,7 @@ LAYERS = (
     ("catalogue",),
     ("protocol",),
     ("java",),
-    ("text", "neural", "adapters", "stats"),
+    ("text", "labels", "vision", "neural", "adapters", "stats"),
     ("tables",),
     ("results",),
     ("verbs",),

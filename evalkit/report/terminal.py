@@ -92,7 +92,8 @@ def _long_table(name: str, members: Sequence[Result]) -> Table:
 def _heading(record: Record) -> Text:
     arrow = "↑" if record["higher_is_better"] else "↓"
     own = record["output"] == record["metric"]
-    return Text(f"{record['label'] if own else record['label'] + ' ' + record['output']} {arrow}")
+    name = record["label"] if own else f"{record['label']} {record['output']}"
+    return Text(f"{plain(name)} {arrow}")
 
 
 def _columns(members: Sequence[Result]) -> list[tuple[str, str, Record]]:
@@ -205,6 +206,13 @@ def written(folders: Sequence[Path]) -> Iterator[str]:
         yield plain(f"wrote {len(folders)} results to {', '.join(parents)}")
 
 
+def _range(scale: Sequence[float | None]) -> str:
+    low, high = scale
+    if low is None:
+        return "any number" if high is None else f"up to {high:g}"
+    return f"from {low:g} on" if high is None else f"{low:g} to {high:g}"
+
+
 _AUTO = {"mean": "wilson where every example counts 0 or 1, else bootstrap-t"}
 
 
@@ -213,14 +221,12 @@ def facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in found.items():
         if key == "outputs":
             for output in value:
-                low, high = output["scale"]
-                between = f"from {low:g} on" if high is None else f"{low} to {high}"
-                between = "any number" if low is None else between
                 better = "higher" if output["higher_is_better"] else "lower"
-                yield "output", f"{output['output']}: {between}, {better} is better"
+                yield "output", f"{output['output']}: {_range(output['scale'])}, {better} is better"
         elif key == "parameters":
             for one in value:
-                yield "parameter", f"{one['name']}: {one['type']} = {one['default']!r}"
+                default = f" = {one['default']!r}" if "default" in one else " (required)"
+                yield "parameter", f"{one['name']}: {one['type']}{default}"
         elif key == "interval" and "metric" in found:
             yield "interval auto", _AUTO.get(value, value)
         elif value not in (None, "", []):

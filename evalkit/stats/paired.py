@@ -9,7 +9,7 @@ import numpy as np
 
 from evalkit.errors import MetricError
 from evalkit.metric import Metric, Scorer, SumScorer
-from evalkit.panels import SideBySide, spread
+from evalkit.panels import RESAMPLES, SideBySide, spread
 from evalkit.stats.intervals import Situation, interval, wants_errors
 from evalkit.stats.resampling import resample
 from evalkit.stats.units import Units
@@ -31,12 +31,16 @@ class DifferenceScorer:
         both = self._sums()
         if not errors or both is None:
             return ours - theirs, np.full_like(ours, np.nan)
-        gradients = [
-            sign * scorer.metric.gradient(scorer.sums(weights), scorer.scoring)
-            for sign, scorer in zip((-1, 1), both, strict=True)
-        ]
         rows = SideBySide(both[0].rows, both[1].rows)
-        return ours - theirs, spread(rows, weights, np.concatenate(gradients, axis=2))
+        spreads = np.full_like(ours, np.nan)
+        for first in range(0, len(weights), RESAMPLES):  # a gradient can be large
+            these = slice(first, first + RESAMPLES)
+            gradients = [
+                sign * scorer.metric.gradient(scorer.sums(weights[these]), scorer.scoring)
+                for sign, scorer in zip((-1, 1), both, strict=True)
+            ]
+            spreads[these] = spread(rows, weights[these], np.concatenate(gradients, axis=2))
+        return ours - theirs, spreads
 
     def influence(self) -> Floats | None:
         ours, theirs = self.system.influence(), self.baseline.influence()

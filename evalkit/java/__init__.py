@@ -1,0 +1,1 @@
+"""Finding Java, and running its programs so that none is left behind."""
