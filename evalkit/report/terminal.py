@@ -122,7 +122,7 @@ def _cell(record: Record | None) -> Text:
     if record["value"] is None:
         return Text(record["status"], style="yellow")
     high = record["scale"][1]
-    small = high <= 1 if high is not None else abs(record["value"]) < 10
+    small = abs(record["value"]) <= 2 if high is None else high <= 10
     digits = 4 if small else 2
     cell = Text(f"{record['value']:.{digits}f}", style="bold")
     bounds = record["interval"]
