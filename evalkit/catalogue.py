@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 from evalkit.errors import EvalkitError, MetricError, ProtocolError, UsageError, did_you_mean
+from evalkit.interrupts import Terminated
 from evalkit.metric import Metric
 
 KINDS = ("metrics", "protocols", "studies")
@@ -128,6 +129,8 @@ def load_source(source: bytes, name: str, where: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         exec(compile(source, where, "exec"), module.__dict__)
+    except Terminated:
+        raise
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise MetricError(f"{type(error).__name__}: {error}", _place(error, where)) from error
@@ -139,7 +142,7 @@ def named_errors(found: type[Metric], near: str = "") -> Iterator[None]:
     """What a metric's own code raises becomes a MetricError with file:line; near: which example."""
     try:
         yield
-    except (EvalkitError, MemoryError):
+    except (EvalkitError, MemoryError, Terminated):
         raise
     except (Exception, SystemExit) as error:
         message = f"{found.name}: {type(error).__name__}: {error}{near}"

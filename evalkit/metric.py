@@ -87,7 +87,8 @@ class Metric(ABC):
 
     outputs: the headline first. reads: the kind of record ("text"). reference: paper, or program
     and version. interval: what `auto` means. scale_free: score(w) = score(3 w). whole: rows wants
-    all examples of a system in one call, in this process.
+    all examples of a system in one call, in this process. reads_fields: rows depend on the other
+    fields of the records too.
     """
 
     outputs: ClassVar[tuple[Output, ...]]
@@ -96,6 +97,7 @@ class Metric(ABC):
     interval: ClassVar[IntervalKind] = "centred"
     scale_free: ClassVar[bool] = True
     whole: ClassVar[bool] = False
+    reads_fields: ClassVar[bool] = False
     name: ClassVar[str]
 
     def __init_subclass__(cls) -> None:

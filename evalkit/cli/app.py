@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from contextlib import nullcontext, suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ import evalkit
 from evalkit.cli import cache, catalogue, score
 from evalkit.cli.output import json_alone, print_error
 from evalkit.errors import EvalkitError, ServiceError
+from evalkit.interrupts import Terminated
 
 BUG = 70
 INTERRUPTED = 130
@@ -57,8 +58,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated(TERMINATED)
 
 
 def run(arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import IO
 
 from evalkit.errors import MetricError, plain
+from evalkit.interrupts import interrupts_deferred
 from evalkit.java import process
 
 WINDOW = 64  # questions sent and not yet answered; what is asked again after a death
@@ -132,22 +133,23 @@ class _Child:
     """
 
     def __init__(self, name: str, command: Sequence[str | Path]) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="evalkit-"))
-        try:
-            self.process = process.start(
-                name, command, self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        except BaseException:
-            shutil.rmtree(self._folder)
-            raise
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self._questions: Lines = SimpleQueue()
         self._answers: Lines = SimpleQueue()
-        # Also runs when this object is collected, and when the interpreter exits.
-        self.end = weakref.finalize(
-            self, _end, self.process, self._questions, self._folder, os.getpid()
-        )
+        with interrupts_deferred():  # or a program could have been started and not be known
+            self._folder = Path(tempfile.mkdtemp(prefix="evalkit-"))
+            try:
+                self.process = process.start(
+                    name, command, self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            except BaseException:
+                shutil.rmtree(self._folder)
+                raise
+            # Also runs when this object is collected, and when the interpreter exits.
+            self.end = weakref.finalize(
+                self, _end, self.process, self._questions, self._folder, os.getpid()
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         for move, pipe, queue in (
             (_write, self.process.stdin, self._questions),
             (_read, self.process.stdout, self._answers),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from evalkit.errors import MetricError, plain
+from evalkit.interrupts import interrupts_deferred
 
 TAIL = 400  # characters of a program's last words in a message
 PATIENCE = 1.0  # seconds in which a program that closed its output is gone, or is killed
@@ -58,14 +59,17 @@ def run(
     variables: Mapping[str, str] = NO_VARIABLES,
 ) -> None:
     """From start to end; MetricError where it fails or takes longer than `seconds`."""
-    process = start(name, command, folder, stdout=stdout, variables=variables)
+    process = None
     try:
+        with interrupts_deferred():
+            process = start(name, command, folder, stdout=stdout, variables=variables)
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         message = f"{name}: {command[0]} was stopped after {seconds:,.0f} seconds"
         raise MetricError(message + last_words(folder)) from None
     finally:
-        end(process)
+        if process is not None:
+            end(process)
     if process.returncode != 0:
         raise MetricError(f"{name}: {command[0]} {fate(process)}{last_words(folder)}")
 

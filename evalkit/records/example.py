@@ -29,7 +29,8 @@ class System:
     """One system's examples, sorted by the bytes of their ids.
 
     missing: how many predictions were scored as empty; unused: how many references had no
-    prediction and were left out; kind: of the records.
+    prediction and were left out; kind: of the records; remarks: (code, message) of what whoever
+    read them had to decide.
     """
 
     name: str
@@ -38,6 +39,7 @@ class System:
     sources: tuple[str, ...] = ()
     unused: int = 0
     kind: str = "text"
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def source(self) -> str | None:
@@ -56,6 +58,10 @@ class System:
     @cached_property
     def predictions_digest(self) -> str:
         return digest((example.id, example.prediction) for example in self.examples)
+
+    @cached_property
+    def fields_digest(self) -> str:
+        return digest((example.id, example.fields) for example in self.examples)
 
 
 def digest(records: Iterable[Any]) -> str:

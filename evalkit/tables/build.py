@@ -40,7 +40,8 @@ class Builder:
         header = metric.header(fitted, references)
         key = None
         if self.cache is not None:
-            key = caches.key(metric, header, system.predictions_digest)
+            own = system.predictions_digest
+            key = caches.key(metric, header, own + system.fields_digest * metric.reads_fields)
             found = self.cache.get(key) if key is not None else None
             if found is not None and found.header == header and found.ids == system.ids:
                 self.hits += 1

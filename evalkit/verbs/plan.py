@@ -120,7 +120,9 @@ def known_kind(protocol: str | None, asked: Sequence[Metric]) -> str | None:
 
 def made_metrics(asked: Sequence[Any]) -> list[Metric]:
     """From names, metrics, and objects of libraries that an entry of the catalogue wraps."""
-    return [catalogue.metric(one) if isinstance(one, str) else catalogue.adopt(one) for one in asked]
+    return [
+        catalogue.metric(one) if isinstance(one, str) else catalogue.adopt(one) for one in asked
+    ]
 
 
 def choose_protocol(name: str | None, kind: str, *, bare: bool) -> Protocol:

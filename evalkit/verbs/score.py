@@ -10,7 +10,7 @@ from evalkit.errors import DataError, counted
 from evalkit.neural.device import use_device
 from evalkit.records.example import Example, System
 from evalkit.records.fields import text_id
-from evalkit.records.kinds import Kind, kind_of_value
+from evalkit.records.kinds import Kind, kind_of_value, with_box_format
 from evalkit.records.kinds import kind as find_kind
 from evalkit.results import Result
 from evalkit.tables.build import Builder, silent
@@ -36,6 +36,7 @@ def score(
     ids: Sequence[str | int] | None = None,
     cluster: Sequence[str | int] | None = None,
     slices: Mapping[str, Sequence[Any]] | None = None,
+    box_format: str | None = None,
     system: str = "system",
     set: str | None = None,
     resamples: int | None = None,
@@ -52,14 +53,17 @@ def score(
 
     Parameters
     ----------
-    predictions : [n] texts, labels, probabilities (label -> probability, or a list), or numbers.
-    references : [n], each a reference or a list of several.
+    predictions : [n] texts, labels, probabilities (label -> probability, or a list), or numbers;
+        of boxes one dict per image: boxes [k, 4], labels [k], scores [k].
+    references : [n], each a reference or a list of several; of boxes one dict per image, or a
+        list with one per annotator: boxes, labels, and where known crowd (iscrowd) and area.
     metrics : names with parameters (`"chrf:word_order=2"`), metrics, or torchmetrics objects;
         default: the protocol's.
     protocol : name or path; default: the one for the kind of record.
     ids : [n], default "1", "2", …; they key the resampling, so keep them when you compare.
     cluster : [n], what is resampled where examples belong together (documents, speakers).
     slices : field -> [n] values.
+    box_format : "xywh" (x, y, width, height) or "xyxy" (two corners); boxes need one of them.
     resamples, level, interval : default: the protocol's (2000, 0.95, "auto").
     device : for neural metrics: "auto", "cpu" or "cuda".
     workers : processes; more than one needs `if __name__ == "__main__":` around the call.
@@ -72,6 +76,7 @@ def score(
         raise DataError("there are no predictions")
     known = known_kind(protocol, asked)
     kind = kind_of_value(values[0]) if known is None else find_kind(known)
+    kind = with_box_format(kind, box_format)
     examples = _examples(values, references, ids, cluster, slices or {}, kind)
     chosen = choose_protocol(protocol, kind.name, bare=bool(asked))
     options = choose_options(

@@ -1,0 +1,1 @@
+"""Scorers that others wrote, behind the contract of a metric: torchmetrics, and any command."""
