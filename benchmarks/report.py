@@ -1,220 +1,66 @@
-"""Time evalkit beside sacrebleu and write docs/benchmarks.md.
+"""Time evalkit beside its peers and write docs/benchmarks.md.
 
-`python -m benchmarks.report [--runs 5] [--write]`: every figure of a row comes from this one run,
-in fresh processes that take turns.
+`python -m benchmarks.report [SECTION …] [--runs 5] [--write]`: the figures of a section come from
+one run, in fresh processes that take turns; other sections stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import metadata
+import re
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
 
-from benchmarks import corpus
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+SECTIONS = {
+    "text": "Translation metrics",
+    "captions": "CIDEr",
+    "meteor": "METEOR",
+    "bertscore": "BERTScore",
+}
+INTRODUCTION = """# Benchmarks
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Seconds by the clock, seconds of processor time (children included), MiB at most."""
-
-    wall: float
-    cpu: float
-    memory: float
+Fresh processes that take turns, medians; each section is one run, with the versions that it ran on,
+made by `python -m benchmarks.report --write`. The machine is shared and noisy: trust the ratios,
+not the seconds.
+"""
 
 
-def resampling(count: int, runs: int) -> tuple[list[str], str]:
-    """Rows of the first table, and the half widths that both computed."""
-    rows = []
-    for weights, means in (("numpy", "numpy"), ("numba", "numba, loaded before")):
-        found = [_resampling_once(count, weights) for _ in range(runs)]
-        peer = statistics.median(one["sacrebleu"]["seconds"] for one in found)
-        cells = []
-        for method in ("percentile", "auto"):
-            seconds = statistics.median(one[method]["seconds"] for one in found)
-            ratio = statistics.median(
-                one["sacrebleu"]["seconds"] / one[method]["seconds"] for one in found
-            )
-            cells.append(f"{seconds:.3f} s | {ratio:.0f}×")
-        rows.append(f"| {count:,} | {means} | {peer:.2f} s | {' | '.join(cells)} |")
-    widths = zip(
-        found[0]["percentile"]["half_widths"], found[0]["sacrebleu"]["half_widths"], strict=True
-    )
-    parity = ", ".join(f"±{ours:.3f} and ±{theirs:.3f}" for ours, theirs in widths)
-    return rows, f"- {count:,} segments: {parity}"
+def section(name: str, runs: int) -> str:
+    """Heading, versions and tables."""
+    module = import_module(f"benchmarks.{name}")
+    lines: list[str] = module.section(runs)
+    libraries = ("numpy", "scipy", *getattr(module, "LIBRARIES", ("sacrebleu", "numba")))
+    versions = ", ".join(f"{one} {metadata.version(one)}" for one in libraries)
+    machine = f"{os.cpu_count()} processors, {platform.machine()}"
+    place = f"Python {platform.python_version()}, {versions}; {machine}."
+    return "\n".join([f"## {SECTIONS[name]}", "", place, "", *lines, ""])
 
 
-def _resampling_once(count: int, weights: str) -> dict[str, dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.resampling", str(count), weights],
-        cwd=ROOT,
-        env={**os.environ, **ONE_THREAD},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
-    return found
-
-
-def whole(count: int, runs: int) -> tuple[list[str], list[str]]:
-    """Rows of the second table, and what shows that both computed the same values."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        corpus.write(folder, count)
-        evalkit = (sys.executable, "-m", "evalkit", "score", "hyp.txt", "--refs", "ref.txt")
-        ours = (*evalkit, "--no-cache", "--quiet", "--replace", "--json")
-        peer = (sys.executable, "-m", "sacrebleu", "ref.txt", "-i", "hyp.txt", "-m")
-        theirs = (*peer, "bleu", "chrf", "ter", "-f", "json", "-w", "15")
-        commands = {
-            "sacrebleu": theirs,
-            "sacrebleu --confidence --confidence-n 1000": (
-                *theirs,
-                *("--confidence", "--confidence-n", "1000"),
-            ),
-            "evalkit score": ours,
-            "evalkit score --workers 1 --threads 1": (*ours, "--workers", "1", "--threads", "1"),
-        }
-        timed: dict[str, list[Timed]] = {label: [] for label in commands}
-        printed: dict[str, str] = {}
-        for _ in range(runs):
-            for label, command in commands.items():
-                one, printed[label] = run(command, folder)
-                timed[label].append(one)
-        base = timed["sacrebleu"]
-        rows = []
-        for label, found in timed.items():
-            ratio = statistics.median(
-                one.wall / other.wall for one, other in zip(found, base, strict=True)
-            )
-            wall, cpu, memory = (
-                statistics.median(getattr(one, field) for one in found)
-                for field in ("wall", "cpu", "memory")
-            )
-            cells = f"{wall:.1f} s | {cpu:.1f} s | {ratio:.2f} | {memory:.0f} MiB"
-            rows.append(f"| {count:,} | `{label}` | {cells} |")
-        return rows, _parity(printed)
-
-
-def _parity(printed: dict[str, str]) -> list[str]:
-    found = json.loads(printed["evalkit score"])["results"][0]["scores"]
-    peers = json.loads(printed["sacrebleu"])
-    return [
-        f"{ours['metric']} {ours['value']:.10f} and {theirs['score']:.10f}"
-        for ours, theirs in zip(found, peers, strict=True)
-    ]
-
-
-def run(command: Sequence[str], folder: Path) -> tuple[Timed, str]:
-    """One fresh process; memory is that of the largest process."""
-    started = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.DEVNULL
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise subprocess.CalledProcessError(process.returncode, command)
-        output.seek(0)
-        printed = output.read().decode()
-    kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Timed(wall, usage.ru_utime + usage.ru_stime, kib / 1024), printed
-
-
-def page(runs: int, counts: Sequence[int]) -> str:
-    what, _, _ = corpus.segments(1)
-    versions = ", ".join(
-        f"{name} {metadata.version(name)}" for name in ("sacrebleu", "numpy", "numba", "scipy")
-    )
-    first: list[str] = []
-    widths: list[str] = []
-    for count in counts:
-        rows, width = resampling(count, runs)
-        first.extend(rows)
-        widths.append(width)
-    second: list[str] = []
-    same: list[str] = []
-    for count in counts:
-        rows, parity = whole(count, runs if count < 10_000 else max(1, runs // 2))
-        second.extend(rows)
-        same.extend(f"- {count:,} segments: {line}" for line in parity)
-    return "\n".join(
-        [
-            "# Benchmarks",
-            "",
-            f"Beside sacrebleu on {what}; fresh processes that take turns, medians of "
-            f"{runs} runs ({max(1, runs // 2)} for whole runs of 20,000).",
-            f"Python {platform.python_version()}, {versions}; "
-            f"{os.cpu_count()} processors, {platform.machine()}, shared and noisy: trust the "
-            "ratios, not the seconds. Made by `python -m benchmarks.report --write`.",
-            "",
-            "## Resampling bleu and chrf, 1,000 resamples, one thread",
-            "",
-            "From the counts to both intervals, the drawing of weights included. `percentile` is "
-            "what sacrebleu computes; `auto` also needs a standard error in every resample "
-            "([intervals](intervals.md)).",
-            "",
-            "| segments | weights drawn by | sacrebleu | percentile | faster | auto | faster |",
-            "|---:|---|---:|---:|---:|---:|---:|",
-            *first,
-            "",
-            "Half widths of the percentile intervals of bleu and of chrf, evalkit's (Poisson "
-            "weights) and sacrebleu's (multinomial):",
-            "",
-            *widths,
-            "",
-            "## The whole run: bleu, chrf and ter, nothing cached",
-            "",
-            "evalkit gives 2,000 resamples of all three, writes the result and its tables, and "
-            "counts in as many processes as there are processors.",
-            "",
-            "| segments | command | clock | processor | clock, sacrebleu = 1 | largest process |",
-            "|---:|---|---:|---:|---:|---:|",
-            *second,
-            "",
-            "The values of both, evalkit's first:",
-            "",
-            *same,
-            "",
-            "## TER on paragraphs",
-            "",
-            "TER's search for shifts grows faster than the square of the length, in sacrebleu "
-            "itself: a system of paragraphs can take a minute or more. evalkit counts in all "
-            "processors, shows a bar, and keeps the counts in its cache: the same predictions are "
-            "never counted twice.",
-            "",
-        ]
-    )
+def sections(text: str) -> dict[str, str]:
+    """The sections that a page has, by their heading."""
+    parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
+    return {part.partition("\n")[0].removeprefix("## "): part for part in parts}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="default: all")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--counts", type=int, nargs="+", default=[2_000, 20_000])
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     arguments = parser.parse_args()
-    text = page(arguments.runs, arguments.counts)
-    if arguments.write:
-        PAGE.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    kept = sections(PAGE.read_text(encoding="utf-8")) if PAGE.is_file() else {}
+    made = {name: section(name, arguments.runs) for name in arguments.sections or SECTIONS}
+    if not arguments.write:
+        print("\n".join(made.values()))
+        return
+    found = {name: made.get(name) or kept.get(title) for name, title in SECTIONS.items()}
+    PAGE.write_text(
+        "\n".join([INTRODUCTION, *(part.strip() + "\n" for part in found.values() if part)]),
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":

@@ -28,11 +28,15 @@ IntervalKind = Literal["mean", "bootstrap-t", "centred", "percentile"]
 
 @dataclass(frozen=True)
 class Output:
-    """One value of a metric: its name, its range (None: open), its direction."""
+    """One value of a metric: its name, its range (None: open), its direction.
+
+    detail: one of many, which a table leaves out.
+    """
 
     name: str
     scale: tuple[float | None, float | None] = (0, 1)
     higher_is_better: bool = True
+    detail: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,10 @@ class Metric(ABC):
 
     def remarks(self, table: Table) -> Iterable[tuple[str, str]]:
         """(code, message) of what a reader must know, from the table alone."""
+        return ()
+
+    def resample_remarks(self, table: Table, values: Floats) -> Iterable[tuple[str, str]]:
+        """(code, message) of what the resamples' values [b, outputs] show."""
         return ()
 
     def header(self, fitted: Fitted, references: str) -> Header:

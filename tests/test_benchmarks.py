@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import corpus, report
+from benchmarks import corpus, report, timing
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,7 +33,7 @@ def test_resampling_is_faster_than_sacrebleus(weights: str, promised: tuple[int,
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.resampling", "20000", weights],
         cwd=ROOT,
-        env={**os.environ, **report.ONE_THREAD},
+        env={**os.environ, **timing.ONE_THREAD},
         capture_output=True,
         text=True,
         check=True,
@@ -58,7 +58,7 @@ def test_the_whole_run_costs_little_beside_the_counting(tmp_path: Path) -> None:
     theirs += ["-m", "bleu", "chrf", "ter"]
     ours = [sys.executable, "-m", "evalkit", "score", "hyp.txt", "--refs", "ref.txt"]
     ours += ["--no-cache", "--quiet", "--replace"]
-    pairs = [(report.run(ours, tmp_path)[0], report.run(theirs, tmp_path)[0]) for _ in range(3)]
+    pairs = [(timing.run(ours, tmp_path)[0], timing.run(theirs, tmp_path)[0]) for _ in range(3)]
     best = min(one.wall for one, _ in pairs) / min(other.wall for _, other in pairs)
     print(f"evalkit / sacrebleu: {best:.2f}")
     assert best <= 1.3

@@ -29,6 +29,7 @@ def test_golden(name: str) -> None:
         [example["references"] for example in golden["examples"]],
         [metric],
         interval="none",
+        **golden.get("options", {}),
     )
     (first, *_) = result.scores
     if first["status"] == "unavailable":

@@ -24,11 +24,15 @@ from evalkit.stats.paired import paired_difference
 from evalkit.table import Table, concat
 from evalkit.tables.build import Builder
 from evalkit.tables.pool import Pool
-from tests.corpora import labels_system, text_system
+from tests.corpora import boxes_system, labels_system, text_system
 from tests.specs import TOLERANCE, spec
 
 NAMES = sorted(catalogue.entries("metrics"))
-CORPORA: dict[str, Callable[..., System]] = {"text": text_system, "labels": labels_system}
+CORPORA: dict[str, Callable[..., System]] = {
+    "text": text_system,
+    "labels": labels_system,
+    "boxes": boxes_system,
+}
 COUNT = 24
 
 

@@ -55,6 +55,10 @@ def score(
     form: Annotated[
         str | None, rare("--format", help="jsonl, json, text, tsv or csv, whatever the names say.")
     ] = None,
+    box_format: Annotated[
+        str | None,
+        rare("--box-format", help="xywh (COCO's, the default) or xyxy, two corners."),
+    ] = None,
     allow_missing: Annotated[
         bool, rare("--allow-missing", help="Score missing predictions as empty.")
     ] = False,
@@ -93,6 +97,7 @@ def score(
         protocol=protocol,
         fields=tuple(field or ()),
         format=form,
+        box_format=box_format,
         allow_missing=allow_missing,
         only_predicted=only_predicted,
         cluster=cluster,

@@ -80,6 +80,18 @@ class FieldNames:
             where,
         )
 
+    def cluster(self, record: Mapping[str, Any], where: str) -> str | None:
+        value = self.get(record, "cluster", where)
+        if value is ABSENT:
+            return None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if not isinstance(value, str | int):
+            raise DataError(
+                f"the cluster must be a string or a whole number, not {shown(value)}", where
+            )
+        return str(value)
+
     def rest(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that travel along; what named the cluster may be a slice as well."""
         known = {

@@ -42,7 +42,12 @@ def read_records(source: str, chosen: str | None, text_field: str) -> Iterator[t
 
 
 def place(source: str, form: str, number: int) -> str:
-    """`file:line`; in a JSON array, whose elements may share lines, `file[index from 0]`."""
+    """`file:line`; in a JSON array, whose elements may share lines, `file[index from 0]`.
+
+    form: also `images` or `annotations`, the arrays of a COCO file.
+    """
+    if form in ("images", "annotations"):
+        return f"{source}: {form}[{number - 1}]"
     return f"{source}[{number - 1}]" if form == "json" else f"{source}:{number}"
 
 

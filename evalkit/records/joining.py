@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from evalkit.errors import DataError, did_you_mean
+from evalkit.errors import DataError, counted, did_you_mean
 from evalkit.records.example import MISSING_VALUE, Example, System
+from evalkit.records.fields import ABSENT, text_id
 from evalkit.records.formats import place
 from evalkit.records.kinds import Kind
 
@@ -37,6 +38,28 @@ class Records:
     def where(self, id: str) -> str:
         return place(self.source, self.form, self.lines[id].number)
 
+    def add(self, value: Any, line: Line) -> str:
+        """The id. Ids are in every record of a file or in none; in none, the line number is it."""
+        where = place(self.source, self.form, line.number)
+        numbered = value is ABSENT
+        if not self.lines:
+            self.numbered = numbered
+        elif self.numbered != numbered:
+            raise DataError(
+                "no id in this record, but the records before it have one; "
+                "name the field with --field id=FIELD"
+                if numbered
+                else "an id in this record, but the records before it have none",
+                where,
+            )
+        id = str(len(self.lines) + 1) if numbered else text_id(value, where)
+        if id in self.lines:
+            raise DataError(
+                f'id "{id}" already appeared at {self.where(id)}; ids must be unique', where
+            )
+        self.lines[id] = line
+        return id
+
 
 @dataclass(frozen=True)
 class Partners:
@@ -53,12 +76,13 @@ def join(name: str, own: Records, shared: Records | None, kind: Kind, partners: 
         chosen = own.lines
     else:
         _refuse_numbers_for_ids(own, shared)
-        _refuse_unmatched(own, shared, partners)
+        _refuse_unmatched(own, shared, kind, partners)
         chosen = own.lines if partners.only_predicted else shared.lines
     examples = [_example(id, own, shared, kind) for id in sorted(chosen, key=str.encode)]
     sources = (own.source,) if shared is None else (own.source, shared.source)
     unused = len(shared.lines) - len(chosen) if shared is not None else 0
-    return System(name, examples, len(chosen) - len(own.lines), sources, unused, kind.name)
+    missing = 0 if kind.absent else len(chosen) - len(own.lines)
+    return System(name, examples, missing, sources, unused, kind.name)
 
 
 def _require_embedded_references(own: Records) -> None:
@@ -86,7 +110,7 @@ def _refuse_numbers_for_ids(own: Records, shared: Records) -> None:
         )
 
 
-def _refuse_unmatched(own: Records, shared: Records, partners: Partners) -> None:
+def _refuse_unmatched(own: Records, shared: Records, kind: Kind, partners: Partners) -> None:
     unknown = [id for id in own.lines if id not in shared.lines]
     absent = [id for id in shared.lines if id not in own.lines]
     if own.form == shared.form == "text" and (unknown or absent):
@@ -95,17 +119,35 @@ def _refuse_unmatched(own: Records, shared: Records, partners: Partners) -> None
             "line-aligned files must be of one length",
             own.source,
         )
+    if unknown and kind.absent:
+        raise _strangers(unknown, own, shared)
     if unknown:
         raise DataError(
             f'id "{unknown[0]}" has no reference in {shared.source}{_and_more(unknown)}',
             own.where(unknown[0]),
         )
-    if absent and not (partners.allow_missing or partners.only_predicted):
+    if absent and not kind.absent and not (partners.allow_missing or partners.only_predicted):
         raise DataError(
             f'id "{absent[0]}" has no prediction in {own.source}{_and_more(absent)}; '
             "--allow-missing scores missing ones as empty, --only-predicted leaves them out",
             shared.where(absent[0]),
         )
+
+
+def _strangers(unknown: Sequence[str], own: Records, shared: Records) -> DataError:
+    """Where an absent prediction is no fault, only these tell that the sets differ."""
+    listed = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    if len(unknown) == len(own.lines):
+        message = (
+            f"no id here ({listed}) is in {shared.source} ({', '.join(list(shared.lines)[:3])}, "
+            "…); predictions and references are of different sets"
+        )
+    else:
+        message = (
+            f"{len(unknown):,} of {counted(len(own.lines), 'id')} are not in {shared.source}: "
+            f"{listed}; add their references, or leave them out"
+        )
+    return DataError(message, own.where(unknown[0]))
 
 
 def _and_more(ids: Sequence[str]) -> str:

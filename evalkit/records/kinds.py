@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from evalkit.errors import UsageError, did_you_mean
-from evalkit.records import labels, numbers, text
+from evalkit.records import box_values, boxes, labels, numbers, text
 from evalkit.records.fields import PREDICTION_FILE, REFERENCE_FILE
 
 Aliases = Mapping[str, tuple[str, ...]]
@@ -19,7 +20,8 @@ class Kind:
 
     empty: what a missing prediction is scored as; None: it cannot be. predictions, truths: names
     of the fields beyond the usual; ambiguous: the prediction where --refs are given, else the
-    reference.
+    reference; either: the prediction in one file, the reference in the other. absent: an example
+    without a prediction is one of an empty prediction, and nothing is missing.
     """
 
     name: str
@@ -29,18 +31,26 @@ class Kind:
     predictions: tuple[str, ...] = ()
     truths: tuple[str, ...] = ()
     ambiguous: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
+    absent: bool = False
 
     def prediction_file(self, separate_references: bool) -> Aliases:
         """The names in a file of predictions; separate_references: --refs are given."""
         ours, theirs = (self.ambiguous, ()) if separate_references else ((), self.ambiguous)
         return {
             **PREDICTION_FILE,
-            "prediction": (*PREDICTION_FILE["prediction"], *self.predictions, *ours),
+            "prediction": (
+                *PREDICTION_FILE["prediction"],
+                *self.predictions,
+                *self.either,
+                *ours,
+            ),
             "references": (*PREDICTION_FILE["references"], *self.truths, *theirs),
         }
 
     def reference_file(self) -> Aliases:
-        references = (*REFERENCE_FILE["references"], *self.truths, *self.ambiguous)
+        names = (*self.truths, *self.either, *self.ambiguous)
+        references = (*REFERENCE_FILE["references"], *names)
         return {**REFERENCE_FILE, "references": references}
 
 
@@ -64,6 +74,16 @@ KINDS = {
         ("gold",),
         ("label",),
     ),
+    "boxes": Kind(
+        "boxes",
+        box_values.prediction,
+        box_values.references,
+        (),
+        ("detections", "predictions"),
+        ("annotations", "objects"),
+        either=("boxes",),
+        absent=True,
+    ),
 }
 
 
@@ -73,8 +93,23 @@ def kind(name: str) -> Kind:
     return KINDS[name]
 
 
+def with_box_format(found: Kind, box_format: str | None) -> Kind:
+    """The kind, reading boxes of this format from Python values; UsageError for another kind."""
+    if box_format is None:
+        return found
+    if found.name != "boxes":
+        raise UsageError(f"box_format is for boxes, but these are {found.name}")
+    return replace(
+        found,
+        prediction=partial(box_values.prediction, form=box_format),
+        references=partial(box_values.references, form=box_format),
+    )
+
+
 def kind_of(record: Mapping[str, Any]) -> Kind:
     """Told by a file's first record: text, unless the prediction is no text or called a label."""
+    if _boxed(record):
+        return KINDS["boxes"]
     found = next((record[name] for name in PREDICTION_FILE["prediction"] if name in record), None)
     named = any(name in record for name in ("probabilities", "probs", "predicted", "pred"))
     if isinstance(found, str):
@@ -84,8 +119,19 @@ def kind_of(record: Mapping[str, Any]) -> Kind:
 
 def kind_of_value(prediction: Any) -> Kind:
     """Told by the first prediction of a list."""
+    if boxes.is_boxes(prediction):
+        return KINDS["boxes"]
     return KINDS["text" if isinstance(prediction, str) else "labels"]
 
 
 def _labelled(record: Mapping[str, Any]) -> bool:
     return "label" in record and not any(name in record for name in PREDICTION_FILE["references"])
+
+
+def _boxed(record: Mapping[str, Any]) -> bool:
+    """A box, or an image with boxes, and no text or label that only comes with a box."""
+    own = KINDS["boxes"].prediction_file(separate_references=True)["prediction"]
+    found = next((record[name] for name in own if name in record), None)
+    if found is None:
+        return any(name in record for name in boxes.OWN_FIELDS)
+    return boxes.is_boxes(found)

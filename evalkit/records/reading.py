@@ -7,32 +7,36 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from evalkit.errors import DataError, UsageError
 from evalkit.records import kinds
+from evalkit.records.box_systems import read_box_systems
 from evalkit.records.example import System
 from evalkit.records.fields import (
     ABSENT,
     FieldNames,
     refuse_unseen,
     shown,
-    text_id,
 )
-from evalkit.records.formats import Record, format_of, place, read_records
+from evalkit.records.formats import format_of, place, read_records
 from evalkit.records.joining import Line, Partners, Records, join
 from evalkit.records.kinds import Kind
 from evalkit.records.lines import COMPRESSIONS
+from evalkit.records.peek import holds_boxes
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """`fields`: canonical name -> field in the file; `format`: None tells by the file's name."""
+    """`fields`: canonical name -> field in the file; `format`: None tells by the file's name.
+
+    box_format: xywh or xyxy, as declared; None: xywh, unless most boxes contradict it.
+    """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
     partners: Partners = field(default_factory=Partners)
     clusters: bool = True
+    box_format: str | None = None
 
 
 @dataclass
@@ -63,6 +67,10 @@ def read_systems(
     """
     named = _name_files(predictions)
     _refuse_twins(named)
+    if kind == "boxes" or (kind is None and holds_boxes(named[0][1], options.format, references)):
+        systems = read_box_systems(named, references, options, kinds.kind("boxes"))
+        _refuse_twins([(one.name, str(one.source)) for one in systems])
+        return systems
     reading = Reading(None if kind is None else kinds.kind(kind), bool(references), options)
     found: list[tuple[str, Records]] = []
     seen: set[str] = set()
@@ -74,6 +82,8 @@ def read_systems(
     shared = _read_references(references, reading, seen) if references else None
     refuse_unseen(options.fields, seen, named[0][1])
     own_kind, partners = reading.known(), options.partners
+    if options.box_format is not None:
+        raise UsageError(f"--box-format is for boxes, but these records hold {own_kind.name}")
     if partners.allow_missing and own_kind.empty is None:
         raise UsageError(f"--allow-missing: no {own_kind.name} stand for a missing prediction")
     return [join(name, records, shared, own_kind, partners) for name, records in found]
@@ -142,6 +152,8 @@ def _read_predictions(source: str, reading: Reading, seen: set[str]) -> dict[str
         raise DataError("no records in this file", source)
     if reading.kind is None:
         reading.kind = kinds.kind_of(first[1])
+        if reading.kind.name == "boxes":
+            raise UsageError(f"{source}: holds boxes; name a metric or a protocol that reads them")
     kind = reading.kind
     names = FieldNames(kind.prediction_file(reading.separate_references), reading.options.fields)
     for number, record in itertools.chain([first], records):
@@ -157,14 +169,13 @@ def _read_predictions(source: str, reading: Reading, seen: set[str]) -> dict[str
             raise DataError("some records name their system and some do not", where)
         separate = reading.separate_references
         embedded = ABSENT if separate else names.get(record, "references", where)
-        _add(
-            systems[system],
+        systems[system].add(
             names.get(record, "id", where),
             Line(
                 number,
                 kind.prediction(names.require(record, "prediction", where), where),
                 None if embedded is ABSENT else kind.references(embedded, where),
-                _cluster(names, record, where) if reading.options.clusters else None,
+                names.cluster(record, where) if reading.options.clusters else None,
                 names.rest(record),
             ),
         )
@@ -192,14 +203,13 @@ def _read_references(sources: Sequence[str], reading: Reading, seen: set[str]) -
     names = FieldNames(kind.reference_file(), reading.options.fields)
     for number, record in read_records(source, chosen, "references"):
         where = place(source, form, number)
-        _add(
-            records,
+        records.add(
             names.get(record, "id", where),
             Line(
                 number,
                 None,
                 kind.references(names.require(record, "references", where), where),
-                _cluster(names, record, where) if reading.options.clusters else None,
+                names.cluster(record, where) if reading.options.clusters else None,
                 names.rest(record),
             ),
         )
@@ -231,38 +241,3 @@ def _parallel_references(sources: Sequence[str], kind: Kind, chosen: str | None)
             raise DataError(message, where)
         records.lines[str(number)] = Line(number, None, kind.references(given, where), None, {})
     return records
-
-
-def _add(records: Records, value: Any, line: Line) -> None:
-    """Ids are in every record of a file or in none; in none, the line number is the id."""
-    where = place(records.source, records.form, line.number)
-    numbered = value is ABSENT
-    if not records.lines:
-        records.numbered = numbered
-    elif records.numbered != numbered:
-        raise DataError(
-            "no id in this record, but the records before it have one; "
-            "name the field with --field id=FIELD"
-            if numbered
-            else "an id in this record, but the records before it have none",
-            where,
-        )
-    id = str(len(records.lines) + 1) if numbered else text_id(value, where)
-    if id in records.lines:
-        raise DataError(
-            f'id "{id}" already appeared at {records.where(id)}; ids must be unique', where
-        )
-    records.lines[id] = line
-
-
-def _cluster(names: FieldNames, record: Record, where: str) -> str | None:
-    value = names.get(record, "cluster", where)
-    if value is ABSENT:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str | int):
-        raise DataError(
-            f"the cluster must be a string or a whole number, not {shown(value)}", where
-        )
-    return str(value)

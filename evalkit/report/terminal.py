@@ -81,12 +81,16 @@ def _long_table(name: str, members: Sequence[Result]) -> Table:
     for heading in ("n", "value"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in members:
-        for record in result.scores:
+        for record in filter(_is_shown, result.scores):
             part = _slice_name(record)
             system = result.system if part is None else f"  {part}"
             cell = _cell(record)
             table.add_row(Text(plain(system)), _heading(record), Text(f"{record['n']:,}"), cell)
     return table
+
+
+def _is_shown(record: Record) -> bool:
+    return not record.get("detail")
 
 
 def _heading(record: Record) -> Text:
@@ -100,7 +104,7 @@ def _columns(members: Sequence[Result]) -> list[tuple[str, str, Record]]:
     """(label, output, a record of it) of every metric of any member."""
     found: dict[tuple[str, str], Record] = {}
     for result in members:
-        for record in result.scores:
+        for record in filter(_is_shown, result.scores):
             found.setdefault((record["label"], record["output"]), record)
     return [(label, output, record) for (label, output), record in found.items()]
 
@@ -155,6 +159,8 @@ def _footnotes(members: Sequence[Result]) -> Iterator[Text]:
             f"{counted(one['units'], one['unit'])}{drawn}",
             style="dim",
         )
+    if hidden := sum(not _is_shown(record) for record in whole):
+        yield Text(f"{counted(hidden, 'more value')} of each system in result.json", style="dim")
     for label in dict.fromkeys(record["label"] for record in whole):
         found = next(record for record in whole if record["label"] == label)
         if found["signature"] is not None:

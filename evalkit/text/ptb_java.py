@@ -21,8 +21,9 @@ START_SECONDS, TEXTS_PER_SECOND = 120, 1000  # until given up; a tenth of the sp
 def tokens_of(texts: Sequence[str]) -> list[list[str]]:
     """Lower-case tokens of each text without punctuation, by one run of Java for all of them.
 
-    Equal to PTBTokenizer of pycocoevalcap 1.2, except that it breaks a text at a line separator
-    and so shifts all later ones. UnavailableError where Java or the package is not there.
+    As PTBTokenizer of pycocoevalcap 1.2, which breaks a text at a line separator and so shifts
+    all later ones. Java reads across the ends of texts: "…CTH D." gives "d" or "d." depending on
+    the next text, here as there. UnavailableError where Java or the package is not there.
     """
     if not texts:
         return []

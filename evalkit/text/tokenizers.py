@@ -24,7 +24,7 @@ def check(name: str) -> None:
 def tokenize(name: str, texts: Sequence[str]) -> list[list[str]]:
     """Tokens of each text, in order; equal texts are tokenised once.
 
-    ptb: in Python; ptb-java: exactly as pycocoevalcap; none: split at white space.
+    ptb: in Python; ptb-java: by pycocoevalcap's Java program; none: split at white space.
     """
     check(name)
     distinct = list(dict.fromkeys(texts))

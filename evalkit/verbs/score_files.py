@@ -50,6 +50,7 @@ class ScoreRequest:
     protocol: str | None = None
     fields: tuple[str, ...] = ()
     format: str | None = None
+    box_format: str | None = None
     allow_missing: bool = False
     only_predicted: bool = False
     cluster: str | None = None
@@ -175,7 +176,8 @@ def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
     if cluster not in (None, NO_CLUSTER):
         fields["cluster"] = str(cluster)
     partners = Partners(request.allow_missing, request.only_predicted)
-    return ReadOptions(fields, request.format, partners, cluster != NO_CLUSTER)
+    clusters = cluster != NO_CLUSTER
+    return ReadOptions(fields, request.format, partners, clusters, request.box_format)
 
 
 def _run_record(request: ScoreRequest, system: System, started: float) -> dict[str, Any]:

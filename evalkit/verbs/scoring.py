@@ -36,6 +36,7 @@ class Built:
     signature: str | None
     outputs: tuple[Output, ...]
     table: Table | None
+    scorer: Scorer | None = None
     reason: str | None = None
 
 
@@ -90,6 +91,7 @@ def score_plans(
                     for record, cautioned in _records(metric, what, part, options):
                         records[i].append(record)
                         warnings[i].extend(cautioned)
+                    warnings[i].extend(_resample_remarks(metric, what, part))
         for i in members:
             results[i] = _result(plans[i], built[i], records[i], warnings[i])
     return [results[i] for i in range(len(plans))]
@@ -112,23 +114,25 @@ def _build(
                 signature = metric.signature(fitted)
                 outputs = metric.output_list(fitted)
             table = builder.table(metric, one.system, fitted, references, place)
-            _try_once(metric, table, outputs)
-            built.append(Built(metric, signature, outputs, table))
+            scorer = _try_once(metric, table, outputs)
+            built.append(Built(metric, signature, outputs, table, scorer))
         except UnavailableError as error:
-            built.append(Built(metric, None, metric.outputs, None, error.message))
+            built.append(Built(metric, None, metric.outputs, None, reason=error.message))
     return built
 
 
-def _try_once(metric: Metric, table: Table, outputs: tuple[Output, ...]) -> None:
+def _try_once(metric: Metric, table: Table, outputs: tuple[Output, ...]) -> Scorer:
     """MetricError where score or from_sums fails or gives another shape than the outputs."""
     with catalogue.named_errors(type(metric)):
         ones = np.ones((1, len(table.ids)), np.uint8)
-        values, _ = metric.scorer(table).measure(ones, errors=True)
+        scorer = metric.scorer(table)
+        values, _ = scorer.measure(ones, errors=True)
     if values.shape != (1, len(outputs)):
         raise MetricError(
             f"{metric.name}: values of shape {values.shape}, but one row of weights and "
             f"{counted(len(outputs), 'output')} want (1, {len(outputs)})"
         )
+    return scorer
 
 
 def _slices(plan: Plan, options: ScoreOptions) -> Iterator[Slice]:
@@ -168,8 +172,9 @@ def _measure(
     by_example, by_unit = [], []
     for one in flat:
         assert one.table is not None
+        assert one.scorer is not None
         table = one.table if part.chosen is None else one.table.take(part.chosen)
-        by_example.append(one.metric.scorer(table))
+        by_example.append(one.scorer if part.chosen is None else one.metric.scorer(table))
         clustered = one.metric.scorer(table, part.units.unit_of) if part.units.clustered else None
         by_unit.append(clustered or by_example[-1])
     wanted = [wants_errors(options.interval, one.metric.interval) for one in flat]
@@ -206,6 +211,7 @@ def _records(
             "n": part.examples,
             "scale": list(output.scale),
             "higher_is_better": output.higher_is_better,
+            "detail": output.detail,
             "value": None,
             "interval": None,
         }
@@ -218,6 +224,14 @@ def _records(
             record |= {"status": "ok", "value": value}
             cautioned = _add_interval(record, measured, position, part, options, built, output)
         yield record, cautioned
+
+
+def _resample_remarks(built: Built, measured: Measured | None, part: Slice) -> Iterator[Record]:
+    if measured is None or built.table is None or not len(measured.resamples.values):
+        return
+    for code, message in built.metric.resample_remarks(built.table, measured.resamples.values):
+        place = {"metric": built.metric.label, "output": None, "slice": part.name}
+        yield {**place, "code": code, "message": message}
 
 
 def _add_interval(
@@ -277,6 +291,9 @@ def _result(
                 "message": f"{plan.system.missing} missing predictions were scored as empty",
             },
         )
+    nowhere = {"metric": None, "output": None, "slice": None}
+    for code, message in plan.system.remarks:
+        warnings.append({**nowhere, "code": code, "message": message})
     for one in built:
         for code, message in one.metric.remarks(one.table) if one.table is not None else ():
             place = {"metric": one.metric.label, "output": None, "slice": None}
@@ -291,7 +308,7 @@ def _examples(plan: Plan, built: Sequence[Built]) -> list[Record]:
     columns = {
         one.metric.label: each
         for one in built
-        if one.table is not None and (each := one.metric.scorer(one.table).each()) is not None
+        if one.scorer is not None and (each := one.scorer.each()) is not None
     }
     names = {one.metric.label: [output.name for output in one.outputs] for one in built}
     lists = {label: each.tolist() for label, each in columns.items()}

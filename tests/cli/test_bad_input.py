@@ -72,6 +72,26 @@ def foreign_folder(folder: Path) -> None:
     (place / "thesis.tex").write_text("years of work")
 
 
+BOX: dict[str, object] = {"image_id": 7, "category_id": 3, "bbox": [60, 50, 9, 9], "score": 0.5}
+OBJECT: dict[str, object] = {**BOX, "id": 1, "area": 80}
+INSTANCES: dict[str, object] = {
+    "images": [{"id": 7, "width": 100, "height": 80}],
+    "annotations": [OBJECT],
+    "categories": [{"id": 3, "name": "car"}],
+}
+
+
+def boxes(*detections: dict[str, object], **instances: object) -> Callable[[Path], object]:
+    """COCO's files, where parts are not as they should be."""
+
+    def prepare(folder: Path) -> None:
+        (folder / "results.json").write_text(json.dumps(list(detections)))
+        (folder / "instances.json").write_text(json.dumps({**INSTANCES, **instances}))
+
+    return prepare
+
+
+BOXES = ("score", "results.json", "--refs", "instances.json", "--metric", "coco_ap")
 PLAIN = ("score", "preds.txt", "--refs", "refs.txt", "--metric", "bleu")
 ALONE = ("score", "preds.jsonl", "--metric", "bleu")
 CASES = [
@@ -544,6 +564,104 @@ CASES = [
         "is no result",
         foreign_folder,
         (*SCORE, "--set", "s", "--replace"),
+    ),
+    Case(
+        "a score that is not a number",
+        "results.json[1]",
+        "the score must be a finite number, not nan",
+        boxes(BOX, {**BOX, "score": float("nan")}),
+        BOXES,
+    ),
+    Case(
+        "a detection without a score",
+        "results.json[1]",
+        'no "score" in this detection',
+        boxes(BOX, {**BOX, "score": None}),
+        BOXES,
+    ),
+    Case(
+        "an infinite coordinate",
+        "results.json[0]",
+        "the coordinates must be finite numbers",
+        boxes({**BOX, "bbox": [0, 0, float("inf"), 1]}),
+        BOXES,
+    ),
+    Case(
+        "a box of negative width",
+        "results.json[0]",
+        r"the width is negative \(-9\)",
+        boxes({**BOX, "bbox": [60, 50, -9, 9]}),
+        BOXES,
+    ),
+    Case(
+        "corners where width and height are declared",
+        "results.json",
+        "1 of 1 boxes leave their image.*--box-format xyxy",
+        boxes({**BOX, "bbox": [60, 50, 69, 59]}),
+        BOXES,
+    ),
+    Case(
+        "a category that the references do not have",
+        "results.json[1]",
+        r"1 box of 2 with a category that instances.json does not have: 90; .*3 \(car\)",
+        boxes(BOX, {**BOX, "category_id": 90}),
+        BOXES,
+    ),
+    Case(
+        "an image that the references do not have",
+        "results.json[1]",
+        "1 of 2 ids are not in instances.json: 8",
+        boxes(BOX, {**BOX, "image_id": 8}),
+        BOXES,
+    ),
+    Case(
+        "detections in another set",
+        "results.json[0]",
+        r"no id here \(8\) is in instances.json.*different sets",
+        boxes({**BOX, "image_id": 8}),
+        BOXES,
+    ),
+    Case(
+        "two annotations of one id",
+        "instances.json: annotations[1]",
+        r"annotation id 1 already appeared at instances.json: annotations\[0\]",
+        boxes(BOX, annotations=[OBJECT, OBJECT]),
+        BOXES,
+    ),
+    Case(
+        "no annotation at all",
+        "instances.json",
+        "no box in any reference",
+        boxes(BOX, annotations=[]),
+        BOXES,
+    ),
+    Case(
+        "a label that is no name",
+        "results.json[0]",
+        '"category_id" must be a text or a whole number, not 1.5',
+        boxes({**BOX, "category_id": 1.5}),
+        BOXES,
+    ),
+    Case(
+        "a crowd that is neither 0 nor 1",
+        "instances.json: annotations[0]",
+        "crowd must be 0 or 1, not 7",
+        boxes(BOX, annotations=[{**OBJECT, "iscrowd": 7}]),
+        BOXES,
+    ),
+    Case(
+        "a mask of another size",
+        "results.json[0]",
+        "run lengths of 8 x 10 pixels",
+        boxes({**BOX, "segmentation": {"size": [8, 10], "counts": "P2"}}),
+        BOXES,
+    ),
+    Case(
+        "annotations where detections are wanted",
+        "instances.json",
+        "a COCO file of annotations, but detections are wanted",
+        boxes(BOX),
+        ("score", "instances.json", "--refs", "instances.json", "--metric", "coco_ap"),
     ),
     Case("an unknown flag", "", "No such option", command=(*SCORE, "--refrences", "x")),
     Case("an unknown verb", "", "No such command", command=("scor", "preds.jsonl")),

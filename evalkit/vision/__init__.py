@@ -1,0 +1,1 @@
+"""What several metrics of detections share: overlaps, matching, precision under any weights."""

@@ -1,0 +1,204 @@
+"""COCO average precision and recall of detected boxes or masks, as pycocotools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from typing import ClassVar
+
+import numpy as np
+
+import evalkit
+from evalkit.errors import MetricError, counted, did_you_mean
+from evalkit.metric import Fitted, Metric, Output
+from evalkit.panels import RESAMPLES
+from evalkit.records.boxes import Box
+from evalkit.records.example import Example
+from evalkit.table import Array, Floats, Table
+from evalkit.vision.columns import Columns, natural_order
+from evalkit.vision.matching import match
+from evalkit.vision.outcomes import Kept, Outcomes, left_out, rows, scores
+from evalkit.vision.overlaps import box_overlaps, mask_areas, mask_overlaps
+from evalkit.vision.precision import Curves
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10, dtype=np.float64)
+AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])  # pixels, both ends in
+MOST = 100  # detections per image and label
+RECALLS = ((0, 1), (0, 10), (0, MOST), (1, MOST), (2, MOST), (3, MOST))
+NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+OVERLAPS = {"bbox": box_overlaps, "segm": mask_overlaps}
+TIED = 0.5  # of the detections with one and the same score
+
+
+@dataclass(frozen=True)
+class CocoAp(Metric):
+    """iou: bbox or segm (masks). per_class: the AP of every label beside the twelve numbers.
+
+    A mean is over the labels that have objects (in an area), also in a slice or a resample. A
+    resample is AP under weights in the fixed order of the full set: score, then image, then file.
+    """
+
+    iou: str = "bbox"
+    per_class: bool = True
+
+    outputs: ClassVar = tuple(map(Output, NAMES))
+    reads: ClassVar = "boxes"
+    reference: ClassVar = "Lin et al. 2014; COCOeval of pycocotools 2.0.11"
+
+    def __post_init__(self) -> None:
+        if self.iou not in OVERLAPS:
+            hint = did_you_mean(self.iou, OVERLAPS)
+            raise MetricError(f'coco_ap: iou is bbox or segm, not "{self.iou}"{hint}')
+
+    def fit(self, references: Iterable[Sequence[Sequence[Box]]]) -> Fitted:
+        """The labels that occur."""
+        labels = {box.label for image in references for box in _only(image)}
+        ordered = sorted(labels, key=natural_order)
+        return Fitted({"labels": ordered}, {"labels": ordered})
+
+    def output_list(self, fitted: Fitted) -> tuple[Output, ...]:
+        labels = fitted.scoring["labels"] if self.per_class else ()
+        return (*self.outputs, *(Output(f"AP {label}", detail=True) for label in labels))
+
+    def signature(self, fitted: Fitted) -> str:
+        masks = f"|pycocotools:{metadata.version('pycocotools')}" if self.iou == "segm" else ""
+        labels = len(fitted.scoring["labels"])
+        return (
+            f"iou:{self.iou}|labels:{labels}|detections:{MOST}{masks}|evalkit:{evalkit.__version__}"
+        )
+
+    def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterator[Floats]:
+        """See evalkit.vision.outcomes."""
+        labels = {label: number for number, label in enumerate(fitted.state["labels"])}
+        objects = Columns.of([_only(one.references) for one in examples], labels).sorted()
+        assert (objects.label >= 0).all(), "fit saw all references"
+        _require_scores(examples)
+        detections = Columns.of([one.prediction for one in examples], labels)
+        kept = Kept.of(detections, len(labels), MOST)
+        pairs = OVERLAPS[self.iou](kept.columns, objects, len(labels))
+        unknown = np.flatnonzero(np.isnan(objects.area))
+        objects.area[unknown] = self._areas(objects.take(unknown))
+        ignored = objects.crowd[:, None] | _outside(objects.area)
+        outside = _outside(self._areas(kept.columns))
+        cells = kept.columns.cells(len(labels))
+        matches = match(pairs, cells, outside, ignored, objects.crowd, THRESHOLDS)
+        yield from rows(kept, matches, objects, ~ignored)
+
+    def _areas(self, boxes: Columns) -> Floats:
+        """[n] pixels."""
+        if self.iou == "segm":
+            return mask_areas(boxes.mask)
+        return boxes.box[:, 2] * boxes.box[:, 3]
+
+    def prepare(self, table: Table) -> Detector:
+        return Detector(table, self.per_class)
+
+    def score(self, prepared: Detector, weights: Array) -> Floats:
+        found = [
+            prepared.measure(weights[first : first + RESAMPLES].T)
+            for first in range(0, len(weights), RESAMPLES)
+        ]
+        return np.concatenate(found) if found else np.zeros((0, prepared.width))
+
+    def remarks(self, table: Table) -> Iterator[tuple[str, str]]:
+        unknown, cut = left_out(table)
+        if unknown:
+            what = f"{counted(unknown, 'detection')} with a label that no reference has"
+            yield "unknown-label", f"{what}: left out, as by pycocotools"
+        if cut:
+            what = f"{counted(cut, 'detection')} beyond the {MOST} best of an image and label"
+            yield "cut", f"{what}: left out, as by pycocotools"
+        ranked = scores(table)
+        if not len(ranked):
+            yield "no-detections", "no detection has a label of the references: every AP is 0"
+            return
+        tied = int(np.unique(ranked, return_counts=True)[1].max())
+        if tied > 1 and tied > TIED * len(ranked):
+            yield (
+                "tied-scores",
+                f"{tied:,} of {counted(len(ranked), 'detection')} have the same score, so that AP "
+                "depends on the order of images and of detections; give scores that rank them",
+            )
+
+    def resample_remarks(self, table: Table, values: Floats) -> Iterator[tuple[str, str]]:
+        """values [resamples, outputs]."""
+        present = ~np.isnan(values[:, len(NAMES) :])
+        vanished = (present.any(axis=0) & ~present).any(axis=1)
+        if vanished.any():
+            yield (
+                "vanished-labels",
+                f"{vanished.mean():.1%} of the resamples lack a label that the set has; their mean "
+                "is over the labels that they have",
+            )
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A table, and what `score` wants of it, made when it is first wanted."""
+
+    table: Table
+    per_class: bool
+
+    @cached_property
+    def labels(self) -> int:
+        return len(self.table.header.scoring["labels"])
+
+    @cached_property
+    def curves(self) -> Curves:
+        return Curves.of(Outcomes.of(self.table, self.labels, len(THRESHOLDS)), RECALLS)
+
+    @cached_property
+    def at_ones(self) -> Floats:
+        """[1, outputs]; wanted more than once."""
+        return self._measure(np.ones((len(self.table.ids), 1)))
+
+    @property
+    def width(self) -> int:
+        return len(NAMES) + self.labels * self.per_class
+
+    def measure(self, panel: Array) -> Floats:
+        """panel [images, b] -> [b, outputs]."""
+        if panel.shape[1] == 1 and (panel == 1).all():
+            return self.at_ones.copy()
+        return self._measure(panel)
+
+    def _measure(self, panel: Array) -> Floats:
+        precision, recall = self.curves.measure(panel)  # [labels, areas, thresholds, b]
+        per_label = precision.mean(axis=2)
+        columns = (per_label[:, 0], precision[:, 0, 0], precision[:, 0, 5])
+        found = [_mean(one) for one in (*columns, *per_label[:, 1:].swapaxes(0, 1))]
+        found += [_mean(one) for one in recall.swapaxes(0, 1)]
+        return np.column_stack([*found, *per_label[:, 0]] if self.per_class else found)
+
+
+def _mean(values: Floats) -> Floats:
+    """[labels, b] -> [b], over the labels that have a value; NaN where none has."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    total = np.where(defined, values, 0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0))
+
+
+def _outside(area: Floats) -> Array:
+    """[n] -> [n, areas]."""
+    return (area[:, None] < AREAS[:, 0]) | (area[:, None] > AREAS[:, 1])
+
+
+def _only(annotators: Sequence[Sequence[Box]]) -> Sequence[Box]:
+    if len(annotators) != 1:
+        raise MetricError(
+            f"coco_ap: an image with {counted(len(annotators), 'annotator')}, but AP is defined "
+            "against one; keep the boxes of one annotator per image"
+        )
+    return annotators[0]
+
+
+def _require_scores(examples: Sequence[Example]) -> None:
+    for example in examples:
+        for box in example.prediction:
+            if box.score is None:
+                raise MetricError(
+                    f'coco_ap: id "{example.id}" has a detection without a score, which AP needs'
+                )
