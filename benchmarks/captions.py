@@ -56,8 +56,8 @@ def section(runs: int) -> list[str]:
         "",
         same_files,
         "",
-        "Java's tokeniser reads across the ends of captions, so that its tokens depend on their "
-        "order: the last digits differ between the first two for one image.",
+        "pycocoevalcap's tokens of a caption depend on the next caption, evalkit's do not: a few "
+        "images differ, and with them the last digits.",
         "",
         "`evalkit score --metric cider` on a million pairs of a prediction and a reference:",
         "",

@@ -144,7 +144,7 @@ def test_weighted_sums_are_what_the_jar_makes_of_repeated_lines(
 
 
 def test_tokens_are_pycocoevalcaps(references: dict[int, list[str]]) -> None:
-    """10,000 captions, and texts that are odd but hold no line separator."""
+    """10,000 captions, and texts that are odd but hold no line separator; one between any two."""
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     captions = [text for texts in list(references.values())[:2000] for text in texts]
@@ -158,10 +158,17 @@ def test_tokens_are_pycocoevalcaps(references: dict[int, list[str]]) -> None:
         "&amp; <b>",
     ]
     captions += ["a\x85b", "a\x1cb", "*NL* *CR*", "\0", "İ I ß", "a. b. c", "x" * 3000, "a\nb"]
-    peer = PTBTokenizer().tokenize({i: [{"caption": one}] for i, one in enumerate(captions)})
+    spaced = [line for one in captions for line in (one, "x")]
+    peer = PTBTokenizer().tokenize({i: [{"caption": one}] for i, one in enumerate(spaced)})
     found = tokenize("ptb-java", captions)
     assert len(found) >= 10_000
-    assert [" ".join(tokens) for tokens in found] == [peer[i][0] for i in range(len(captions))]
+    assert [" ".join(tokens) for tokens in found] == [peer[2 * i][0] for i in range(len(captions))]
+
+
+def test_tokens_are_those_of_the_text_alone() -> None:
+    """Java gives "b" or "b." depending on how the next line begins."""
+    alone = ptb_java.tokens_of(["This is plan B."])
+    assert ptb_java.tokens_of(["This is plan B.", "The cat"])[:1] == alone
 
 
 @pytest.mark.parametrize(
