@@ -24,7 +24,7 @@ BACKGROUND = "(background)"
 
 @dataclass(frozen=True)
 class DetectionConfusion(SumMetric):
-    """Cells by label, at one overlap (iou) and from one score on (see detection_f1).
+    """Cells by label, at one overlap (iou) and from one score on (threshold; see detection_f1).
 
     `cat→dog`: of the objects of cat, the share found as dog; `cat→cat`: the recall of cat;
     `cat→(background)`: the share missed. `(background)→cat`: of the detections of cat, the share
@@ -37,7 +37,7 @@ class DetectionConfusion(SumMetric):
     """
 
     iou: float = 0.5
-    score: float = 0.5
+    threshold: float = 0.5
 
     outputs: ClassVar = (Output("balanced_recall"),)
     reads: ClassVar = "boxes"
@@ -80,7 +80,7 @@ class DetectionConfusion(SumMetric):
         """
         labels = fitted.state["labels"]
         name, n = "detection_confusion", len(labels)
-        one = Assignment.of(name, examples, labels, self.iou, self.score, across=True)
+        one = Assignment.of(name, examples, labels, self.iou, self.threshold, across=True)
         detections = one.detections.take(np.flatnonzero(~one.ignored))
         taken = one.taken[~one.ignored]
         actual = np.where(taken == NONE, n, np.append(one.objects.label, n)[taken])
@@ -141,7 +141,7 @@ class DetectionConfusion(SumMetric):
             below = int(rows[:, 1].sum() - cells[:, 1].sum())
             yield (
                 "no-detections",
-                f"no detection counts; {below:,} have a score below {self.score:g}",
+                f"no detection counts; {below:,} have a score below {self.threshold:g}",
             )
 
 

@@ -25,11 +25,11 @@ IMAGE = -1  # in place of a label: the row of the image itself
 
 @dataclass(frozen=True)
 class DetectionF1(SumMetric):
-    """Of all boxes of all images. iou: the least overlap; score: the lowest that counts.
+    """Of all boxes of all images. iou: the least overlap; threshold: the lowest score.
 
-    No score is right for all detectors: 0.5 is a habit. Find it on other images, for example with
-    `evalkit.vision.assignment.best_threshold`, and name it beside the value. per_class: also F1,
-    precision and recall of each label.
+    No threshold is right for all detectors: 0.5 is a habit. Find it on other images, for example
+    with `evalkit.vision.assignment.best_threshold`, and name it beside the value. per_class: also
+    F1, precision and recall of each label.
 
     From the highest score down, each detection takes the free object of its label and image with
     the highest overlap, as in COCO. What takes a crowd counts nowhere, and a crowd is no object. A
@@ -37,7 +37,7 @@ class DetectionF1(SumMetric):
     """
 
     iou: float = 0.5
-    score: float = 0.5
+    threshold: float = 0.5
     per_class: bool = False
 
     outputs: ClassVar = tuple(map(Output, EACH))
@@ -65,7 +65,7 @@ class DetectionF1(SumMetric):
     def rows(self, examples: Sequence[Example], fitted: Fitted) -> Iterator[Ints]:
         """[(label, hits, detections, objects), …]; first (-1, detections left out, 0, 0)."""
         labels = fitted.state["labels"]
-        found = Assignment.of("detection_f1", examples, labels, self.iou, self.score)
+        found = Assignment.of("detection_f1", examples, labels, self.iou, self.threshold)
         width = len(labels) + 1
         size = width * len(examples)
         counts = found.detections.take(np.flatnonzero(~found.ignored)).cells(width)
@@ -118,7 +118,7 @@ class DetectionF1(SumMetric):
         if not kept:
             yield (
                 "no-detections",
-                f"no detection counts; {below:,} have a score below {self.score:g}",
+                f"no detection counts; {below:,} have a score below {self.threshold:g}",
             )
 
 

@@ -32,7 +32,7 @@ def spec(name: str) -> str:
         case "bertscore":
             return f"bertscore:model={model()},num_layers=5"
         case "torchmetrics":
-            return "torchmetrics:text.WordErrorRate"
+            return "torchmetrics:text.BLEUScore:n_gram=2"
         case "command":
             return f"command:{shlex.join([sys.executable, '-c', SCORER])}"
         case _:

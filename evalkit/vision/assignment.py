@@ -76,8 +76,8 @@ class Assignment:
 
 def _pairs_across(detections: Columns, objects: Columns) -> Pairs:
     """Of any two labels; a crowd only with its own."""
-    plain = (replace(one, label=np.zeros_like(one.label)) for one in (detections, objects))
-    pairs = box_overlaps(*plain, 1)
+    plain, truths = (replace(one, label=np.zeros_like(one.label)) for one in (detections, objects))
+    pairs = box_overlaps(plain, truths, 1)
     same = detections.label[pairs.detection] == objects.label[pairs.object]
     kept = np.flatnonzero(same | ~objects.crowd[pairs.object])
     return Pairs(pairs.detection[kept], pairs.object[kept], pairs.iou[kept])

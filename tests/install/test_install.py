@@ -82,6 +82,33 @@ def test_wheel_in_an_empty_folder(
     }
     packages = run(python, "-c", TOP_LEVEL, cwd=empty)
     assert packages.split() == ["evalkit"]
+    core_only(python.parent / "evalkit", empty)
+
+
+LEXICAL = ("bleu", "chrf", "cider", "coco_bleu", "rouge", "rouge_l", "wer", "cer", "length")
+HINTS = {
+    "meteor": "pip install pycocoevalcap==1.2",
+    "spice": "pip install pycocoevalcap==1.2",
+    "cider:tokenize=ptb-java": "pip install pycocoevalcap==1.2",
+    "bertscore": "pip install",
+    "rouge:stemmer=true": "pip install nltk",
+    "torchmetrics:text.BLEUScore": "pip install",
+}
+
+
+def core_only(command: Path, folder: Path) -> None:
+    """Without torch, Java's jars and the extras: what is lexical runs, the rest says what to do."""
+    assert "Usage" in run(command, "--help", cwd=folder)
+    score = [*SCORE[:4], "--no-cache", "--no-save", "--json", "--interval", "none"]
+    asked = [part for name in LEXICAL for part in ("--metric", name)]
+    found = json.loads(run(command, *score, *asked, cwd=folder))["results"][0]["scores"]
+    assert {one["metric"] for one in found if one["status"] == "ok"} == set(LEXICAL)
+    for spec, hint in HINTS.items():
+        both = [*score, "--metric", "length", "--metric", spec]
+        records = json.loads(run(command, *both, cwd=folder))["results"][0]["scores"]
+        (reason, *_) = [one["reason"] for one in records if one["status"] == "unavailable"]
+        assert hint in reason
+        assert "\n" not in reason
 
 
 TOP_LEVEL = """
