@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from evalkit.errors import MetricError, counted
+from evalkit.errors import MetricError
 from evalkit.labels.counts import ratio
 from evalkit.metric import Fitted, Output, SumMetric
 from evalkit.panels import Rows, SparseRows, UnitRows
@@ -17,6 +17,7 @@ from evalkit.records.example import Example
 from evalkit.table import Floats, Ints, Table
 from evalkit.vision.assignment import NONE, Assignment
 from evalkit.vision.images import fit_labels, require_share
+from evalkit.vision.remarks import unknown_labels
 
 MOST_CLASSES = 100  # whose own values are shown
 EACH = ("f1", "precision", "recall")
@@ -112,9 +113,8 @@ class DetectionF1(SumMetric):
         rows, labels = table.rows.astype(np.int64), len(table.header.scoring["labels"])
         below = int(rows[rows[:, 0] == IMAGE, 1].sum())
         kept = int(rows[rows[:, 0] != IMAGE, 2].sum())
-        if unknown := int(rows[rows[:, 0] == labels, 2].sum()):
-            what = f"{counted(unknown, 'detection')} with a label that no reference has"
-            yield "unknown-label", f"{what}: false positives here"
+        unknown = int(rows[rows[:, 0] == labels, 2].sum())
+        yield from unknown_labels(unknown, "false positives here")
         if not kept:
             yield (
                 "no-detections",

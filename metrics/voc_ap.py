@@ -10,19 +10,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from evalkit.errors import MetricError, counted
+from evalkit.errors import MetricError
 from evalkit.metric import Fitted, Metric, Output
 from evalkit.panels import RESAMPLES
 from evalkit.records.boxes import Box
 from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Table
-from evalkit.vision import voc
+from evalkit.vision import remarks, voc
 from evalkit.vision.columns import Columns
 from evalkit.vision.images import fit_labels, only_annotator, require_scores, require_share
 from evalkit.vision.outcomes import Kept, left_out, rows, scores
 
 YEARS = (2007, 2012)
-TIED = 0.5  # of the detections with one and the same score
 
 
 @dataclass(frozen=True)
@@ -93,21 +92,12 @@ class VocAp(Metric):
         return found if self.per_class else found[:, :1]
 
     def remarks(self, table: Table) -> Iterator[tuple[str, str]]:
-        unknown, _ = left_out(table)
-        if unknown:
-            what = f"{counted(unknown, 'detection')} with a label that no reference has"
-            yield "unknown-label", f"{what}: left out"
-        ranked = scores(table)
-        if not len(ranked):
-            yield "no-detections", "no detection has a label of the references: every AP is 0"
-            return
-        tied = int(np.unique(ranked, return_counts=True)[1].max())
-        if tied > 1 and tied > TIED * len(ranked):
-            yield (
-                "tied-scores",
-                f"{tied:,} of {counted(len(ranked), 'detection')} have the same score, so that AP "
-                "depends on the order of images and of detections; give scores that rank them",
-            )
+        yield from remarks.unknown_labels(left_out(table)[0], "left out")
+        yield from remarks.ranking(scores(table))
+
+    def resample_remarks(self, table: Table, values: Floats) -> Iterator[tuple[str, str]]:
+        """values [resamples, outputs]."""
+        yield from remarks.vanished_labels(values[:, 1:])
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ def interval(
     }
     if len(defined):
         record["bias"] = float(defined.mean() - point)
+        deviation = float(defined.std())
+        record["bias_in_standard_errors"] = record["bias"] / deviation if deviation > 0 else None
     if method == "bootstrap-t":
         record["degenerate"] = int(len(values) - _usable(situation).sum())
     return record

@@ -46,7 +46,7 @@ def random_set(seed: int, *, difficult: float = 0.2, free: bool = False) -> list
 
     step = (1, 4, 10)[seed % 3]
 
-    def near(corners: Corners) -> Corners:
+    def near(corners: Corners, step: float) -> Corners:
         left, top, right, bottom = (
             edge + step * whole(-2, 2) + free * generator.random() for edge in corners
         )
@@ -60,12 +60,12 @@ def random_set(seed: int, *, difficult: float = 0.2, free: bool = False) -> list
             left, top = 10 * whole(0, 6), 10 * whole(0, 6)
             corners = (left, top, left + 10 * whole(1, 4) - 1, top + 10 * whole(1, 4) - 1)
             label = LABELS[whole(0, 2 if seed % 4 else 1)]
-            objects.append(Object(label, corners, generator.random() < difficult))
+            objects.append(Object(label, near(corners, 0), generator.random() < difficult))
         found = []
         for one in objects:
             for _ in range(whole(0, 3)):
                 label = one.label if generator.random() < 0.85 else LABELS[whole(0, 2)]
-                found.append((label, near(one.corners)))
+                found.append((label, near(one.corners, step)))
         for _ in range(whole(0, 2)):
             left, top = whole(0, 80), whole(0, 80)
             corners = (left, top, left + whole(0, 30), top + whole(0, 30))
