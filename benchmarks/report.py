@@ -19,6 +19,7 @@ SECTIONS = {
     "captions": "CIDEr",
     "meteor": "METEOR",
     "bertscore": "BERTScore",
+    "detection": "Detection",
 }
 INTRODUCTION = """# Benchmarks
 

@@ -83,6 +83,10 @@ def metric_class(name: str) -> type[Metric]:
         hint = did_you_mean(name, known)
         if Path(f"{name}.py").is_file():
             hint = f"; a file of one's own is named by its path: ./{name}.py"
+        if "," in name:
+            hint = "; several metrics are several flags: " + " ".join(
+                f"--metric {one}" for one in name.split(",")
+            )
         raise MetricError(f'no metric is called "{name}"{hint} (evalkit list metrics)')
     if known[name].parent == folder("metrics"):
         return _class_in(importlib.import_module(f"evalkit.metrics.{name}"), name)

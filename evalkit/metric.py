@@ -91,8 +91,8 @@ class Metric(ABC):
 
     outputs: the headline first. reads: the kind of record ("text"). reference: paper, or program
     and version. interval: what `auto` means. scale_free: score(w) = score(3 w). whole: rows wants
-    all examples of a system in one call, in this process. reads_fields: rows depend on the other
-    fields of the records too.
+    all examples of a system in one call, in this process. cached: False where rows depend on what
+    no signature can hold.
     """
 
     outputs: ClassVar[tuple[Output, ...]]
@@ -101,7 +101,7 @@ class Metric(ABC):
     interval: ClassVar[IntervalKind] = "centred"
     scale_free: ClassVar[bool] = True
     whole: ClassVar[bool] = False
-    reads_fields: ClassVar[bool] = False
+    cached: ClassVar[bool] = True
     name: ClassVar[str]
 
     def __init_subclass__(cls) -> None:

@@ -46,5 +46,7 @@ def _value(where: str, text: str, hint: Any) -> Any:
                 continue
     if str in allowed:
         return text
-    wanted = " or ".join(getattr(one, "__name__", str(one)) for one in allowed)
+    wanted = " or ".join(
+        "none" if one is type(None) else getattr(one, "__name__", str(one)) for one in allowed
+    )
     raise MetricError(f'{where} wants {wanted}, not "{text}"')

@@ -55,8 +55,8 @@ class BertScore(MeanMetric):
     def __post_init__(self) -> None:
         if not self.model:
             raise MetricError("bertscore: model must name a model or a folder")
-        if self.num_layers is not None and self.num_layers < 0:
-            raise MetricError("bertscore: num_layers must be >= 0")
+        if self.num_layers is not None and self.num_layers < 1:
+            raise MetricError("bertscore: num_layers must be >= 1")
         if self.dtype not in DTYPES:
             hint = did_you_mean(self.dtype, DTYPES)
             raise MetricError(f'bertscore: no dtype is called "{self.dtype}"{hint}')
@@ -91,7 +91,7 @@ class BertScore(MeanMetric):
         own = [[text.strip() for text in texts] for texts in references]
         numbers = {len(texts) for texts in own}
         state: dict[str, Any] = {"nrefs": numbers.pop() if len(numbers) == 1 else "var"}
-        _ = self._layer, self._baseline, self._stored  # what is missing is said before any work
+        _ = self._stored, self._layer, self._baseline  # what is missing is said before any work
         if self.idf:
             texts = [text for group in own for text in group]
             counts: Counter[int] = Counter()

@@ -43,7 +43,7 @@ class Command(MeanMetric):
     )
     reads: ClassVar = "text"
     whole: ClassVar = True
-    reads_fields: ClassVar = True
+    cached: ClassVar = False  # what a program loads by itself is not known
     reference: ClassVar = "the command's own; the signature holds the sha256 of its files"
 
     def __post_init__(self) -> None:

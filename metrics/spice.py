@@ -109,10 +109,12 @@ def _command() -> list[str | Path]:
     places = [Path(own).absolute()] if own else []
     home = next((one for one in (*places, jar.parent / "lib") if _complete(one)), None)
     if home is None:
+        absent = "" if own is None else f" (EVALKIT_SPICE_HOME is {own}, which lacks them)"
         raise UnavailableError(
-            f"{JARS[0]} and {JARS[1]} are needed, and evalkit downloads nothing by itself: take "
-            "stanford-corenlp-full-2015-12-09.zip from the release history on the download page "
-            "of Stanford CoreNLP and put the two into a folder named by EVALKIT_SPICE_HOME"
+            f"{JARS[0]} and {JARS[1]} are needed{absent}, and a Java from 8 to {NEWEST_JAVA}; "
+            "evalkit downloads nothing by itself: take stanford-corenlp-full-2015-12-09.zip from "
+            "the release history on the download page of Stanford CoreNLP, put the two into a "
+            "folder named by EVALKIT_SPICE_HOME, and name the Java by EVALKIT_JAVA"
         )
     program = java()
     version = major_version(program)

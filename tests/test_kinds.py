@@ -165,3 +165,25 @@ def test_references_without_a_prediction_can_be_left_out(tmp_path: Path) -> None
 def test_bad_json_documents(tmp_path: Path, content: str, says: str) -> None:
     with pytest.raises(DataError, match=says):
         read(written(tmp_path, "a.json", content))
+
+
+def test_labels_that_cannot_match_are_an_error(tmp_path: Path) -> None:
+    records = [{"id": i, "prediction": "CD"[i % 2], "label": "cd"[i % 2]} for i in range(9)]
+    path = written(tmp_path, "a.jsonl", records)
+    with pytest.raises(DataError, match='predictions say "C", "D"; references say "c", "d"'):
+        read(path)
+
+
+def test_labels_that_no_reference_has_are_named(tmp_path: Path) -> None:
+    records = [{"id": i, "prediction": "xc"[i % 2], "label": "cd"[i % 2]} for i in range(9)]
+    system = read(written(tmp_path, "a.jsonl", records))
+    assert system.remarks == (("foreign-labels", 'predicted, but in no reference: "x"'),)
+
+
+def test_probabilities_in_a_table(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.tsv", "id\tprobs\tlabel\n1\t[0.1, 0.9]\t1\n2\t[x]\t0\n")
+    assert [one.prediction for one in read(path).examples] == [{"0": 0.1, "1": 0.9}, "[x]"]
+
+
+def test_numbers_without_a_metric_are_told_from_labels(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "a.jsonl", [{"prediction": 0.5, "gold": 1}])).kind == "numbers"

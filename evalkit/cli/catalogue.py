@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_entries(
-    kind: Annotated[str, typer.Argument(help="metrics, protocols or studies.")],
+    kind: Annotated[str, typer.Argument(help="metrics, protocols or studies.")] = "",
     as_json: Json = False,
 ) -> None:
     """List metrics, protocols or studies."""
@@ -35,8 +35,8 @@ def list_entries(
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="metric or protocol.")],
-    name: Annotated[str, typer.Argument(help="Its name, or the path of one's own file.")],
+    kind: Annotated[str, typer.Argument(help="metric or protocol.")] = "",
+    name: Annotated[str, typer.Argument(help="Its name, or the path of one's own file.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show a metric (outputs, range, parameters, source) or a protocol."""

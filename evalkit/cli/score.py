@@ -25,7 +25,9 @@ def score(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", "-m", help="bleu, chrf:word_order=2, ./mine.py; repeatable."),
+        typer.Option(
+            "--metric", "-m", help="bleu, chrf:word_order=2, ./mine.py, command:./x; repeatable."
+        ),
     ] = None,
     protocol: Annotated[
         str | None, typer.Option("--protocol", "-p", help="A task's metrics, by name or .toml.")

@@ -82,7 +82,8 @@ def join(name: str, own: Records, shared: Records | None, kind: Kind, partners: 
     sources = (own.source,) if shared is None else (own.source, shared.source)
     unused = len(shared.lines) - len(chosen) if shared is not None else 0
     missing = 0 if kind.absent else len(chosen) - len(own.lines)
-    return System(name, examples, missing, sources, unused, kind.name)
+    said = () if kind.remarks is None else kind.remarks(examples, own.source)
+    return System(name, examples, missing, sources, unused, kind.name, said)
 
 
 def _require_embedded_references(own: Records) -> None:
@@ -90,7 +91,7 @@ def _require_embedded_references(own: Records) -> None:
     if len(without) == len(own.lines):
         raise DataError(
             "no references anywhere; give them with --refs FILE, "
-            'or as "references" in every record',
+            'or as "references" in every record, or name their field: --field references=FIELD',
             own.source,
         )
     if without:

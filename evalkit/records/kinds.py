@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from evalkit.errors import UsageError, did_you_mean
 from evalkit.records import box_values, boxes, labels, numbers, text
+from evalkit.records.example import Example
 from evalkit.records.fields import PREDICTION_FILE, REFERENCE_FILE
 
 Aliases = Mapping[str, tuple[str, ...]]
@@ -21,7 +22,8 @@ class Kind:
     empty: what a missing prediction is scored as; None: it cannot be. predictions, truths: names
     of the fields beyond the usual; ambiguous: the prediction where --refs are given, else the
     reference; either: the prediction in one file, the reference in the other. absent: an example
-    without a prediction is one of an empty prediction, and nothing is missing.
+    without a prediction is one of an empty prediction, and nothing is missing. remarks: of all
+    examples and their file, (code, message), or DataError.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Kind:
     ambiguous: tuple[str, ...] = ()
     either: tuple[str, ...] = ()
     absent: bool = False
+    remarks: Callable[[Sequence[Example], str | None], tuple[tuple[str, str], ...]] | None = None
 
     def prediction_file(self, separate_references: bool) -> Aliases:
         """The names in a file of predictions; separate_references: --refs are given."""
@@ -64,6 +67,7 @@ KINDS = {
         ("predicted", "pred", "probabilities", "probs"),
         ("gold",),
         ("label",),
+        remarks=labels.remarks,
     ),
     "numbers": Kind(
         "numbers",
@@ -114,6 +118,8 @@ def kind_of(record: Mapping[str, Any]) -> Kind:
     named = any(name in record for name in ("probabilities", "probs", "predicted", "pred"))
     if isinstance(found, str):
         return KINDS["labels" if _labelled(record) else "text"]
+    if isinstance(found, float) and not found.is_integer():
+        return KINDS["numbers"]
     return KINDS["labels" if found is not None or named or "label" in record else "text"]
 
 
@@ -121,6 +127,8 @@ def kind_of_value(prediction: Any) -> Kind:
     """Told by the first prediction of a list."""
     if boxes.is_boxes(prediction):
         return KINDS["boxes"]
+    if isinstance(prediction, float) and not prediction.is_integer():
+        return KINDS["numbers"]
     return KINDS["text" if isinstance(prediction, str) else "labels"]
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from evalkit.errors import DataError
+from evalkit.records.example import Example
 from evalkit.records.fields import shown
 
 EMPTY = ""
@@ -19,6 +24,9 @@ def prediction(value: Any, where: str) -> str | dict[str, float]:
         return _probabilities({str(key): one for key, one in value.items()}, where)
     if isinstance(value, list | tuple):
         return _probabilities({str(i): one for i, one in enumerate(value)}, where)
+    if isinstance(value, str) and value[:1] in ("[", "{"):  # a cell of a table
+        with suppress(msgspec.DecodeError):
+            return prediction(msgspec.json.decode(value), where)
     return label(value, where, "prediction")
 
 
@@ -46,6 +54,36 @@ def label(value: Any, where: str, role: str) -> str:
         )
     hint = "; leave the record out and say --allow-missing" if value in (None, "") else ""
     raise DataError(f"the {role} must be a label, not {shown(value)}{hint}", where)
+
+
+def remarks(examples: Iterable[Example], source: str | None) -> tuple[tuple[str, str], ...]:
+    """(code, message) of predicted labels that no reference has, the most frequent first.
+
+    DataError where not one of two or more is theirs: then the two sides name labels differently.
+    """
+    predicted, references = zip(
+        *((one.prediction, one.references) for one in examples), strict=True
+    )
+    counts = Counter(
+        max(one, key=lambda label: one[label]) if isinstance(one, Mapping) else one
+        for one in predicted
+    )
+    del counts[EMPTY]
+    known = {label for labels in references for label in labels}
+    unknown = [label for label, _ in counts.most_common() if label not in known]
+    if len(unknown) == len(counts) > 1:
+        raise DataError(
+            f"no predicted label is among the references': predictions say {_some(unknown)}; "
+            f"references say {_some(sorted(known))}; check case, spaces, 0/1 against true/false",
+            source,
+        )
+    message = f"predicted, but in no reference: {_some(unknown)}"
+    return (("foreign-labels", message),) if unknown else ()
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(shown, names[:3])) + more
 
 
 def _probabilities(values: dict[str, Any], where: str) -> dict[str, float]:

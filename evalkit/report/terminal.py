@@ -74,18 +74,20 @@ def _set_table(name: str, members: Sequence[Result]) -> Table:
 
 
 def _long_table(name: str, members: Sequence[Result]) -> Table:
-    """A row per system, slice and metric, for narrow terminals."""
+    """A row per metric, system and slice, for narrow terminals."""
     table = Table(title=Text(plain(name)), title_justify="left", title_style="bold", box=None)
-    for heading in ("system", "metric"):
+    for heading in ("metric", "system"):
         table.add_column(heading, overflow="fold")
     for heading in ("n", "value"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for result in members:
-        for record in filter(_is_shown, result.scores):
-            part = _slice_name(record)
-            system = result.system if part is None else f"  {part}"
-            cell = _cell(record)
-            table.add_row(Text(plain(system)), _heading(record), Text(f"{record['n']:,}"), cell)
+    for label, output, _ in _columns(members):
+        for result in members:
+            for record in result.scores:
+                if (record["label"], record["output"]) == (label, output):
+                    part = _slice_name(record)
+                    system = Text(plain(result.system if part is None else f"  {part}"))
+                    number = Text(f"{record['n']:,}")
+                    table.add_row(_heading(record), system, number, _cell(record))
     return table
 
 
@@ -103,8 +105,13 @@ def _heading(record: Record) -> Text:
 def _columns(members: Sequence[Result]) -> list[tuple[str, str, Record]]:
     """(label, output, a record of it) of every metric of any member."""
     found: dict[tuple[str, str], Record] = {}
+    unavailable: set[str] = set()
     for result in members:
         for record in filter(_is_shown, result.scores):
+            if record["status"] == "unavailable" and record["label"] in unavailable:
+                continue
+            if record["status"] == "unavailable":
+                unavailable.add(record["label"])
             found.setdefault((record["label"], record["output"]), record)
     return [(label, output, record) for (label, output), record in found.items()]
 
@@ -200,7 +207,9 @@ def notes(results: Sequence[Result]) -> Iterator[str]:
         for record in result.scores:
             if record["slice"] is None and record["status"] != "ok":
                 text = f"{result.system}: {record['label']}: {record['status']}: {record['reason']}"
-                seen.setdefault((record["status"], record["label"]), []).append(text)
+                texts = seen.setdefault((record["status"], record["label"]), [])
+                if text not in texts:
+                    texts.append(text)
             elif record["interval"] is None and record["interval_reason"] != "not asked for":
                 text = (
                     f"{result.system}: {record['label']} {_slice_name(record) or ''}".rstrip()

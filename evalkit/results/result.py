@@ -62,13 +62,15 @@ class Result:
                     raise KeyError(f"{metric} is {record['status']}: {record['reason']}")
                 return float(record["value"])
         known = sorted({record["label"] for record in self.scores})
-        raise KeyError(f"no score of {metric} {output or ''} here; there are {known}")
+        raise KeyError(
+            f"no score of {' '.join(filter(None, (metric, output)))} here; there are {known}"
+        )
 
     def __repr__(self) -> str:
         values = " ".join(
-            f"{record['label']}={record['value']:.2f}"
+            f"{_named(record)}={record['value']:.2f}"
             for record in self.scores
-            if record["slice"] is None and record["value"] is not None
+            if record["slice"] is None and record["value"] is not None and not record["detail"]
         )
         return f"<Result {self.system!r} on {self.set!r}: {values}>"
 
@@ -104,6 +106,11 @@ class Result:
 def encode(document: Any) -> bytes:
     """Sorted keys, indented, one final newline."""
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1) + b"\n"
+
+
+def _named(record: Mapping[str, Any]) -> str:
+    own = record["output"] == record["metric"]
+    return str(record["label"]) if own else f"{record['label']} {record['output']}"
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def cautions(situation: Situation, method: str) -> Iterator[tuple[str, str]]:
         if events < ENOUGH_EVENTS:
             yield (
                 "few-events",
-                f"the rarer outcome came up {events} times; fewer than 10 say little",
+                f"only {events} examples are of the rarer kind, right or wrong; fewer than 10 "
+                "say little",
             )
         return
     needed = ENOUGH_EXAMPLES if not situation.clustered else 0

@@ -93,9 +93,9 @@ def interval(
         "undefined": len(values) - len(defined),
     }
     if len(defined):
-        record["bias"] = float(defined.mean() - point)
-        deviation = float(defined.std())
-        record["bias_in_standard_errors"] = record["bias"] / deviation if deviation > 0 else None
+        bias, deviation = float(defined.mean() - point), float(defined.std())
+        record["bias"] = bias
+        record["bias_in_standard_errors"] = bias / deviation if deviation > 0 else None
     if method == "bootstrap-t":
         record["degenerate"] = int(len(values) - _usable(situation).sum())
     return record

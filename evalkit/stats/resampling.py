@@ -47,7 +47,8 @@ def resample(
     kernels.poisson(draws.units * count)
 
     def measure(first: int) -> list[tuple[Floats, Floats]]:
-        weights = draws.block(first, block)
+        panels = -(-min(block, count - first) // RESAMPLES)
+        weights = draws.block(first, panels * RESAMPLES)
         measured = [
             scorer.measure(weights, errors=wanted)
             for scorer, wanted in zip(scorers, errors, strict=True)

@@ -39,9 +39,8 @@ class Builder:
         """references: the sha256 of the canonical references; place: of the system, "3/45 "."""
         header = metric.header(fitted, references)
         key = None
-        if self.cache is not None:
-            own = system.predictions_digest
-            key = caches.key(metric, header, own + system.fields_digest * metric.reads_fields)
+        if self.cache is not None and metric.cached:
+            key = caches.key(metric, header, system.predictions_digest + system.fields_digest)
             found = self.cache.get(key) if key is not None else None
             if found is not None and found.header == header and found.ids == system.ids:
                 self.hits += 1

@@ -85,11 +85,16 @@ def kind_of(word: str) -> str:
     for kind in catalogue.KINDS:
         if word in (kind, SINGULAR[kind]):
             return kind
-    raise UsageError(f'what is "{word}"? {", ".join(catalogue.KINDS)} can be listed')
+    what = f'what is "{word}"?' if word else "which?"
+    raise UsageError(f"{what} there are {', '.join(catalogue.KINDS)}")
 
 
 def show(kind: str, name: str) -> dict[str, Any]:
     """Every fact about a metric or a protocol."""
+    if not name:
+        found = [SINGULAR[one] for one in catalogue.KINDS if kind in catalogue.entries(one)]
+        hint = f"; did you mean: evalkit show {found[0]} {kind}" if found else ""
+        raise UsageError(f"show what? e.g. evalkit show metric bleu{hint}")
     match kind_of(kind):
         case "metrics":
             return dict(catalogue.describe(catalogue.metric_class(name)))

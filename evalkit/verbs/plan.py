@@ -131,7 +131,9 @@ def choose_protocol(name: str | None, kind: str, *, bare: bool) -> Protocol:
         return protocols.load(name)
     found = protocols.default_for(kind)
     if found is None and not bare:
-        raise ProtocolError(f"no protocol is the default for {kind}; name one with --protocol")
+        raise ProtocolError(
+            f"no protocol is the default for {kind}; name a metric (evalkit list metrics)"
+        )
     return found or Protocol(title=kind, reads=kind, metrics=[], name=kind)
 
 

@@ -93,7 +93,9 @@ def score(
         builder = Builder(
             Cache(default_folder()) if cache else None, pool if workers > 1 else None, progress
         )
-        planned = [plan(System(system, examples, kind=kind.name), chosen, options, set)]
+        said = () if kind.remarks is None else kind.remarks(examples, None)
+        read = System(system, examples, kind=kind.name, remarks=said)
+        planned = [plan(read, chosen, options, set)]
         return score_plans(planned, made, options, builder, threads=processors())[0]
 
 

@@ -94,13 +94,15 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
     plans = [plan(system, chosen, options, request.set) for system in systems]
     _refuse_mixed_sets(plans, request.set)
     run.notes.extend(_replaced(plans, metrics, request))
-    if request.protocol is None:
+    if request.protocol is None and not request.metrics:
         run.notes.append(f"protocol {chosen.name} (the default for {chosen.reads})")
     run.notes.extend(
         f"{one.name}: {counted(one.unused, 'reference')} without a prediction left out"
         for one in systems
         if one.unused
     )
+    if len({one.system.references_digest for one in plans}) > 1:
+        run.notes.append("these systems have different references: their values do not compare")
     if options.cluster is None and any(one.clusters is not None for one in plans):
         run.notes.append("resampled by cluster, because the records have one (--cluster none)")
     workers = request.workers or processors()

@@ -118,6 +118,10 @@ def _build(
             built.append(Built(metric, signature, outputs, table, scorer))
         except UnavailableError as error:
             built.append(Built(metric, None, metric.outputs, None, reason=error.message))
+        except MetricError as error:
+            if not place:
+                raise
+            raise MetricError(f"{one.system.name}: {error.message}", error.where) from error
     return built
 
 

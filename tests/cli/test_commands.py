@@ -29,7 +29,7 @@ def test_a_table_on_stdout_and_the_rest_on_stderr(tmp_path: Path, evalkit_comman
     assert "BART" in done.stdout
     assert "nrefs:10|case:mixed" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
-    assert "protocol translation (the default for text)" in done.stderr
+    assert "wrote results/translation-" in done.stderr
     (folder,) = (tmp_path / "results").iterdir()
     assert folder.name.startswith("translation-")
     assert sorted(path.name for path in folder.iterdir()) == ["BART", "T5"]
