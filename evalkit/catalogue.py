@@ -105,12 +105,16 @@ def adopt(thing: Any) -> Metric:
     """A metric as it is; an object of library X is wrapped by the entry called X, if it can."""
     if isinstance(thing, Metric):
         return thing
-    library = type(thing).__module__.partition(".")[0]
-    wrap = getattr(metric_class(library), "of", None) if library in entries("metrics") else None
-    if wrap is None:
-        raise MetricError(f"{type(thing).__name__} is neither a metric nor the name of one")
-    found: Metric = wrap(thing)
-    return found
+    known = entries("metrics")
+    for base in type(thing).__mro__:
+        library = base.__module__.partition(".")[0]
+        if library in known and hasattr(metric_class(library), "of"):
+            found: Metric = metric_class(library).of(thing)  # type: ignore[attr-defined]
+            return found
+    raise MetricError(
+        f"{type(thing).__name__} is neither a metric nor the name of one; wanted are names "
+        '("bleu"), paths ("./mine.py"), metrics, or objects of torchmetrics, not classes'
+    )
 
 
 def _load_file(path: Path, asked: str) -> ModuleType:

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+ENDING = (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+
 
 class Terminated(SystemExit):
-    """SIGTERM, told from a metric's own sys.exit()."""
+    """SIGTERM or SIGHUP, told from a metric's own sys.exit()."""
 
 
 @contextmanager
@@ -18,7 +20,7 @@ def interrupts_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread().name != "MainThread":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING})
     try:
         yield
     finally:
@@ -27,12 +29,12 @@ def interrupts_blocked() -> Iterator[None]:
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the end; unlike a blocked signal, no program inherits this."""
+    """What would end us waits until the end; unlike a blocked signal, no program inherits this."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, *ENDING)
     before = {one: signal.signal(one, lambda number, _: caught.append(number)) for one in numbers}
     try:
         yield

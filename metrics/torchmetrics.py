@@ -68,6 +68,7 @@ class Torchmetrics(Metric):
         (Output("value", (None, None)),), lambda one: (Output(_snake(one.metric), (None, None)),)
     )
     whole: ClassVar = True
+    cached: ClassVar[Any] = PerInstance(True, lambda one: not one.arguments.startswith(OBJECT))
     scale_free: ClassVar = False  # a confusion matrix counts
     reference: ClassVar = "torchmetrics' documentation of the class; torchmetrics 1.9.0"
 

@@ -9,7 +9,7 @@ import pandas
 import pytest
 
 import evalkit
-from evalkit.errors import DataError, MetricError, UsageError
+from evalkit.errors import DataError, EvalkitError, MetricError, UsageError
 
 TEXTS = ["a b c", "d e f g", "h", "i j", "k l m", "n o", "p", "q r", "s t", "u"]
 
@@ -24,8 +24,8 @@ def test_any_sequence_will_do(made: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("a b", TEXTS), "predictions must be a list, not one str"),
-        ((TEXTS, "a b"), "references must be a list, not one str"),
+        (("a b", TEXTS), "predictions must be a list, not a str"),
+        ((TEXTS, "a b"), "references must be a list, not a str"),
         ((TEXTS, [TEXTS]), r"one list per example is wanted.*zip\(\*references\)"),
         ((TEXTS, TEXTS[:3]), "references of 3 examples for 10 predictions"),
         (([], []), "there are no predictions"),
@@ -83,3 +83,43 @@ def test_what_a_module_offers() -> None:
     assert "ModuleSpec" not in dir(evalkit)
     for name in dir(evalkit):
         assert getattr(evalkit, name) is not None
+
+
+def test_labels_of_python_are_those_of_files() -> None:
+    result = evalkit.score([{True: 0.9, False: 0.1}] * 10, [True] * 10, "accuracy")
+    assert result.value("accuracy") == 1
+
+
+@pytest.mark.parametrize(
+    ("predictions", "says"),
+    [
+        ({"a", "b"}, "must be a list, not a set"),
+        (["\ud800", "a"], "not valid Unicode"),
+        ([10**400, 1], "cannot be a prediction"),
+    ],
+)
+def test_what_no_file_could_hold_is_refused(predictions: Any, says: str) -> None:
+    with pytest.raises(EvalkitError, match=says):
+        evalkit.score(predictions, ["a", "b"])
+
+
+def test_ordinal_labels_keep_their_order() -> None:
+    """Ten after nine, not after one: quadratic kappa depends on it."""
+    pytest.importorskip("torchmetrics", reason="the extra `neural` is not installed")
+    truth = [1 + i % 10 for i in range(60)]
+    guess = [min(10, one + i % 3) for i, one in enumerate(truth)]
+    spec = "torchmetrics:classification.MulticlassCohenKappa:num_classes=10,weights=quadratic"
+    from_one = evalkit.score(guess, truth, spec, interval="none").scores[0]["value"]
+    lower_guess, lower_truth = ([one - 1 for one in each] for each in (guess, truth))
+    from_zero = evalkit.score(lower_guess, lower_truth, spec, interval="none").scores[0]["value"]
+    assert from_one == pytest.approx(from_zero)
+
+
+def test_a_torchmetrics_class_of_ones_own() -> None:
+    classification = pytest.importorskip("torchmetrics.classification")
+
+    class Mine(classification.MulticlassAccuracy):  # type: ignore[misc, name-defined]
+        pass
+
+    result = evalkit.score([0, 1, 1, 0], [0, 1, 0, 0], [Mine(2, average="micro")])
+    assert result.scores[0]["value"] == 0.75

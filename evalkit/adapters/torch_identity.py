@@ -149,12 +149,17 @@ def _parts(value: Any, above: frozenset[int]) -> Iterator[bytes]:
             yield from sorted(repr(one).encode() for one in value)
         case FunctionType():
             yield f"{value.__module__}.{value.__qualname__}".encode()
-            yield b"" if _of_library(value.__module__) else marshal.dumps(value.__code__)
+            if not _of_library(value.__module__):
+                yield marshal.dumps(value.__code__)
+                cells = [one.cell_contents for one in value.__closure__ or ()]
+                yield from _parts([value.__defaults__, value.__kwdefaults__, cells], inner)
         case MethodType():
             yield value.__qualname__.encode()
         case type():
             yield f"{value.__module__}.{value.__qualname__}".encode()
-            yield from () if _of_library(value.__module__) else _parts(dict(vars(value)), inner)
+            for base in value.__mro__:
+                if not _of_library(base.__module__):
+                    yield from _parts(dict(vars(base)), inner)
         case _ if hasattr(value, "detach"):
             yield f"{value.dtype} {tuple(value.shape)}".encode()
             yield value.detach().cpu().numpy().tobytes()

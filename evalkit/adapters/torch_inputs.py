@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evalkit.errors import MetricError, counted
 from evalkit.records.example import Example
+from evalkit.records.labels import in_order
 
 TEXT, TEXTS = "text", "texts"  # one reference, or several, per example
 LABELS, PROBABILITIES, NUMBERS = "labels", "probabilities", "numbers"
@@ -67,7 +68,7 @@ def trials(form: str, classes: int | None) -> list[Any]:
 
 def class_order(name: str, references: Iterable[Sequence[str]], classes: int) -> list[str] | None:
     """The labels in order of class; None where each is the number of its own class."""
-    seen = sorted({one for each in references for one in each})
+    seen = sorted({one for each in references for one in each}, key=in_order)
     if all(one.isdecimal() and one.isascii() and int(one) < classes for one in seen):
         return None
     if len(seen) != classes:

@@ -16,7 +16,7 @@ import evalkit
 from evalkit.cli import cache, catalogue, score
 from evalkit.cli.output import json_alone, print_error
 from evalkit.errors import EvalkitError, ServiceError
-from evalkit.interrupts import Terminated
+from evalkit.interrupts import ENDING, Terminated
 
 BUG = 70
 INTERRUPTED = 130
@@ -58,7 +58,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -12,20 +11,13 @@ from numpy.typing import NDArray
 from evalkit.errors import MetricError, counted
 from evalkit.metric import Fitted
 from evalkit.records.example import Example
+from evalkit.records.labels import in_order
 from evalkit.table import Table
 
 MISSING = ""  # what a missing prediction is read as
 NAMED = 3  # ids that a remark names
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 Prediction = str | Mapping[str, float]
-
-
-def in_order(label: str) -> tuple[int, int, str]:
-    """Sort key: whole numbers by value, then text."""
-    if _WHOLE_NUMBER.fullmatch(label):
-        return 0, int(label), label
-    return 1, 0, label
 
 
 def fit_labels(references: Iterable[Sequence[str]]) -> Fitted:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalkit.errors import DataError
-from evalkit.records.fields import shown
+from evalkit.records.fields import shown, text_id
 
 
 def is_annotations(document: Mapping[str, Any]) -> bool:
@@ -22,7 +22,7 @@ def captions(document: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
             "JSON lines are named .jsonl",
             source,
         )
-    by_image: dict[Any, list[Any]] = {}
+    by_image: dict[str, list[Any]] = {}
     for number, annotation in enumerate(document["annotations"]):
         where = f"{source}: annotations[{number}]"
         if not isinstance(annotation, dict):
@@ -30,5 +30,7 @@ def captions(document: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
         for name in ("image_id", "caption"):
             if name not in annotation:
                 raise DataError(f'no "{name}" in this annotation', where)
-        by_image.setdefault(annotation["image_id"], []).append(annotation["caption"])
+        by_image.setdefault(text_id(annotation["image_id"], where), []).append(
+            annotation["caption"]
+        )
     return [{"image_id": id, "references": texts} for id, texts in by_image.items()]

@@ -136,8 +136,18 @@ def text_id(value: Any, where: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and value:
-        return value
+        return encodable(value, "id", where)
     raise DataError(f"the id must be a string or a whole number, not {shown(value)}", where)
+
+
+def encodable(text: str, role: str, where: str) -> str:
+    """DataError for half of a surrogate pair, which no file could hold."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"the {role} is not valid Unicode: {shown(text)}", where) from None
+    return text
 
 
 def shown(value: Any) -> str:

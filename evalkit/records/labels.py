@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,16 +13,21 @@ import msgspec
 
 from evalkit.errors import DataError
 from evalkit.records.example import Example
-from evalkit.records.fields import shown
+from evalkit.records.fields import encodable, shown
 
 EMPTY = ""
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+LARGEST = 1e300  # of whole numbers that are labels
 SUM_TOLERANCE = 0.01  # of probabilities, which files round
 
 
 def prediction(value: Any, where: str) -> str | dict[str, float]:
     """A label, or the probability of every label (a list: of labels 0, 1, …)."""
     if isinstance(value, Mapping):
-        return _probabilities({str(key): one for key, one in value.items()}, where)
+        named = {label(key, where, "label"): one for key, one in value.items()}
+        if len(named) < len(value):
+            raise DataError("two probabilities of one label", where)
+        return _probabilities(named, where)
     if isinstance(value, list | tuple):
         return _probabilities({str(i): one for i, one in enumerate(value)}, where)
     if isinstance(value, str) and value[:1] in ("[", "{"):  # a cell of a table
@@ -43,17 +49,27 @@ def label(value: Any, where: str, role: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        if abs(value) >= LARGEST:
+            raise DataError(f"a whole number of {LARGEST:g} or more cannot be a {role}", where)
         return str(int(value))
     if isinstance(value, str) and value:
-        return value
+        return encodable(value, role, where)
     if isinstance(value, float):
         raise DataError(
             f"{shown(value)} is not a label; give the probability of every label, "
             'e.g. {"0": 0.3, "1": 0.7}',
             where,
         )
-    hint = "; leave the record out and say --allow-missing" if value in (None, "") else ""
+    absent = value is None or (isinstance(value, str) and not value)
+    hint = "; leave the record out and say --allow-missing" if absent else ""
     raise DataError(f"the {role} must be a label, not {shown(value)}{hint}", where)
+
+
+def in_order(label: str) -> tuple[int, int, str]:
+    """Sort key: whole numbers by value, then text."""
+    if _WHOLE_NUMBER.fullmatch(label):
+        return 0, int(label), label
+    return 1, 0, label
 
 
 def remarks(examples: Iterable[Example], source: str | None) -> tuple[tuple[str, str], ...]:

@@ -24,8 +24,9 @@ def references(value: Any, where: str) -> tuple[float, ...]:
 def _number(value: Any, where: str, role: str) -> float:
     """Finite; text is read as a number, because TSV and CSV hold nothing else."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+        odd = isinstance(value, bool) or "_" in str(value)  # Python reads 1_0 as 10
+        number = math.nan if odd else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise DataError(f"the {role} must be a finite number, not {shown(value)}", where)

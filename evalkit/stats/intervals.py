@@ -84,6 +84,12 @@ def interval(
     low, high = _INTERVALS[method](situation, defined, level)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise NoIntervalError(f"{method}: the bounds are not finite")
+    slack = 1e-9 * max(1.0, abs(point))
+    if not low - slack <= point <= high + slack and method not in ("percentile", "basic", "bca"):
+        raise NoIntervalError(
+            f"{method}: the interval does not hold the value itself; the metric is too biased on "
+            "so few examples of each kind"
+        )
     record = {
         "low": _cut(low, scale),
         "high": _cut(high, scale),

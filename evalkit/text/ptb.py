@@ -255,7 +255,7 @@ PATTERNS: list[tuple[str, str, str, Callable[[str], str]]] = [
     ),
     ("@user", "@", "@[A-Za-z_][A-Za-z_0-9]*", _same),
     ("#tag", "#", f"#{LETTER}+", _same),
-    ("<a b>", "<", rf"<{TAG_NAME}(?:{ATTRIBUTE}){{0,20}}\s*/?\s*>", _unbreakable),
+    ("<a b>", "<", rf"<{TAG_NAME}(?:{ATTRIBUTE}){{0,20}}\s*(?:/\s*)?>", _unbreakable),
     ("</a>", "<", rf"</{TAG_NAME}\s*>|<[!?][A-Za-z-][^<>]{{0,1000}}>", _unbreakable),
     ("&amp;", "&", r"&(?:(?i:amp|lt|gt|quot|apos|nbsp)|mdash|ndash);|&#\d+;", _spelled),
     # Faces; a bracket in a face is spelled as any other.
@@ -294,6 +294,6 @@ def _rules() -> tuple[dict[str, tuple[Rule, ...]], tuple[Rule, ...]]:
 RULES_BY_FIRST, RULES_FOR_LETTERS = _rules()
 TOKEN_START = re.compile(r"\S")
 # The two short cuts below hold where no rule could reach beyond the word.
-PLAIN = re.compile(r"\s*[A-Za-z]+(?:,?[ ]+[A-Za-z]+)*[ ]*[.!?]?\s*")
+PLAIN = re.compile(r"\s*[A-Za-z]+(?:,?[ ]+[A-Za-z]+)*(?:[ ]*[.!?])?\s*")
 PLAIN_PUNCTUATION = str.maketrans(dict.fromkeys(",.!?", " "))
 PLAIN_WORD = re.compile(r"([A-Za-z]+)(?=[\s()\"]|$|[,;:!?](?:\s|$))")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import Any
 
@@ -131,9 +131,11 @@ def _examples(
 
 def _column(name: str, values: Any, count: int | None) -> list[Any]:
     """A list of `count` plain Python values; numpy arrays, series and generators become one."""
-    if isinstance(values, str | bytes | Mapping):
-        raise DataError(f"{name} must be a list, not one {type(values).__name__}")
+    unordered = isinstance(values, str | bytes | Mapping | Set) or hasattr(values, "columns")
+    if unordered:
+        raise DataError(f"{name} must be a list, not a {type(values).__name__}")
     found = values.tolist() if hasattr(values, "tolist") else list(values)
+    found = [one.tolist() if hasattr(one, "tolist") else one for one in found]
     if count is not None and len(found) != count:
         raise DataError(f"{len(found)} {name} for {counted(count, 'prediction')}")
     return found

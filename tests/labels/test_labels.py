@@ -11,9 +11,10 @@ import pytest
 import evalkit
 from evalkit import catalogue
 from evalkit.errors import MetricError
-from evalkit.labels.reading import in_order, predicted_label, top_labels
+from evalkit.labels.reading import predicted_label, top_labels
 from evalkit.metric import Metric, SumMetric
 from evalkit.records.example import Example, System
+from evalkit.records.labels import in_order
 from evalkit.table import Table
 from evalkit.tables.build import Builder
 from tests.corpora import labels_system

@@ -307,6 +307,11 @@ HOSTILE += [
 HOSTILE += ['<a b="', "<a b='c' ", "1-1.", "a.b,", "a!", "1,1", ".1", "1/1", "a1.a", "[", "‘", "--"]
 
 
+@pytest.mark.parametrize("text", ["word" + " " * 60_000 + "1", "<a" + " " * 60_000 + "b"])
+def test_a_long_gap_takes_no_quadratic_time(text: str) -> None:
+    assert seconds(text) < 1
+
+
 def seconds(text: str) -> float:
     start = time.process_time()
     ptb.tokens(text)
