@@ -55,8 +55,8 @@ class BertScore(MeanMetric):
     def __post_init__(self) -> None:
         if not self.model:
             raise MetricError("bertscore: model must name a model or a folder")
-        if self.num_layers is not None and self.num_layers < 1:
-            raise MetricError("bertscore: num_layers must be >= 1")
+        if self.num_layers is not None and self.num_layers < 0:
+            raise MetricError("bertscore: num_layers must be >= 0")
         if self.dtype not in DTYPES:
             hint = did_you_mean(self.dtype, DTYPES)
             raise MetricError(f'bertscore: no dtype is called "{self.dtype}"{hint}')
