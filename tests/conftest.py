@@ -36,7 +36,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _heed_interrupts() -> None:
-    """A shell starts what it puts into the background deaf to Ctrl-C, and so would be our children."""
+    """What a shell puts into the background is deaf to Ctrl-C, and so would be our children."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
