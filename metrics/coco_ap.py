@@ -22,6 +22,7 @@ from evalkit.vision.matching import match
 from evalkit.vision.outcomes import Kept, Outcomes, left_out, rows, scores
 from evalkit.vision.overlaps import box_overlaps, mask_areas, mask_overlaps
 from evalkit.vision.precision import Curves
+from evalkit.vision.remarks import ranking, unknown_labels, vanished_labels
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10, dtype=np.float64)
 AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])  # pixels, both ends in
@@ -29,7 +30,6 @@ MOST = 100  # detections per image and label
 RECALLS = ((0, 1), (0, 10), (0, MOST), (1, MOST), (2, MOST), (3, MOST))
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 OVERLAPS = {"bbox": box_overlaps, "segm": mask_overlaps}
-TIED = 0.5  # of the detections with one and the same score
 
 
 @dataclass(frozen=True)
@@ -104,34 +104,15 @@ class CocoAp(Metric):
 
     def remarks(self, table: Table) -> Iterator[tuple[str, str]]:
         unknown, cut = left_out(table)
-        if unknown:
-            what = f"{counted(unknown, 'detection')} with a label that no reference has"
-            yield "unknown-label", f"{what}: left out, as by pycocotools"
+        yield from unknown_labels(unknown, "left out, as by pycocotools")
         if cut:
             what = f"{counted(cut, 'detection')} beyond the {MOST} best of an image and label"
             yield "cut", f"{what}: left out, as by pycocotools"
-        ranked = scores(table)
-        if not len(ranked):
-            yield "no-detections", "no detection has a label of the references: every AP is 0"
-            return
-        tied = int(np.unique(ranked, return_counts=True)[1].max())
-        if tied > 1 and tied > TIED * len(ranked):
-            yield (
-                "tied-scores",
-                f"{tied:,} of {counted(len(ranked), 'detection')} have the same score, so that AP "
-                "depends on the order of images and of detections; give scores that rank them",
-            )
+        yield from ranking(scores(table))
 
     def resample_remarks(self, table: Table, values: Floats) -> Iterator[tuple[str, str]]:
         """values [resamples, outputs]."""
-        present = ~np.isnan(values[:, len(NAMES) :])
-        vanished = (present.any(axis=0) & ~present).any(axis=1)
-        if vanished.any():
-            yield (
-                "vanished-labels",
-                f"{vanished.mean():.1%} of the resamples lack a label that the set has; their mean "
-                "is over the labels that they have",
-            )
+        yield from vanished_labels(values[:, len(NAMES) :])
 
 
 @dataclass(frozen=True)
