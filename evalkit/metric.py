@@ -72,6 +72,10 @@ class Scorer(Protocol):
         """weights [b, units] -> values [b, outputs] and their standard errors (NaN: not known)."""
         ...
 
+    def resampled(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
+        """As measure; weights are a resample's, and values spread as sets of this size do."""
+        return self.measure(weights, errors=errors)
+
     def influence(self) -> Floats | None:
         """[units, outputs]: slope of each value in the unit's weight, at ones; None: unknown."""
         ...
@@ -185,13 +189,17 @@ class Metric(ABC):
     def score(self, prepared: Any, weights: Array) -> Floats:
         """weights [b, n], how often each example counts -> values [b, outputs], NaN: undefined."""
 
+    def resampled(self, prepared: Any, weights: Array, unit_of: Ints | None) -> Floats:
+        """As score, for intervals. Overridden where resamples are known to spread too little."""
+        return self.score(prepared, weights)
+
     def scorer(self, table: Table, unit_of: Ints | None = None) -> Scorer:
         """unit_of: example -> unit [n]; None where every example is a unit of its own."""
         return ExampleScorer(self, self.prepare(table), unit_of)
 
 
 @dataclass(frozen=True)
-class ExampleScorer:
+class ExampleScorer(Scorer):
     """Any metric: the weights of units are spread over their examples."""
 
     metric: Metric
@@ -199,9 +207,15 @@ class ExampleScorer:
     unit_of: Ints | None
 
     def measure(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
-        per_example = weights if self.unit_of is None else weights[:, self.unit_of]
-        values = self.metric.score(self.prepared, per_example)
+        values = self.metric.score(self.prepared, self._spread(weights))
         return values, np.full_like(values, np.nan)
+
+    def resampled(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
+        values = self.metric.resampled(self.prepared, self._spread(weights), self.unit_of)
+        return values, np.full_like(values, np.nan)
+
+    def _spread(self, weights: Array) -> Array:
+        return weights if self.unit_of is None else weights[:, self.unit_of]
 
     def influence(self) -> Floats | None:
         return None
@@ -259,7 +273,7 @@ class SumMetric(Metric):
 
 
 @dataclass(frozen=True)
-class SumScorer:
+class SumScorer(Scorer):
     """A SumMetric's rows, summed per unit."""
 
     metric: SumMetric

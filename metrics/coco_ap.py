@@ -16,7 +16,7 @@ from evalkit.metric import Fitted, Metric, Output
 from evalkit.panels import RESAMPLES
 from evalkit.records.boxes import Box
 from evalkit.records.example import Example
-from evalkit.table import Array, Floats, Table
+from evalkit.table import Array, Floats, Ints, Table
 from evalkit.vision.columns import Columns, natural_order
 from evalkit.vision.matching import match
 from evalkit.vision.outcomes import Kept, Outcomes, left_out, rows, scores
@@ -29,6 +29,7 @@ AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])  # pixe
 MOST = 100  # detections per image and label
 RECALLS = ((0, 1), (0, 10), (0, MOST), (1, MOST), (2, MOST), (3, MOST))
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+OBJECTS = (0, 0, 0, 1, 2, 3, 0, 0, 0, 1, 2, 3)  # the area whose objects each number is about
 OVERLAPS = {"bbox": box_overlaps, "segm": mask_overlaps}
 
 
@@ -96,11 +97,11 @@ class CocoAp(Metric):
         return Detector(table, self.per_class)
 
     def score(self, prepared: Detector, weights: Array) -> Floats:
-        found = [
-            prepared.measure(weights[first : first + RESAMPLES].T)
-            for first in range(0, len(weights), RESAMPLES)
-        ]
-        return np.concatenate(found) if found else np.zeros((0, prepared.width))
+        return _in_blocks(prepared, weights, None)
+
+    def resampled(self, prepared: Detector, weights: Array, unit_of: Ints | None) -> Floats:
+        """A label in few images varies less between resamples than between sets: see `stretch`."""
+        return _in_blocks(prepared, weights, prepared.stretch(unit_of))
 
     def remarks(self, table: Table) -> Iterator[tuple[str, str]]:
         unknown, cut = left_out(table)
@@ -127,31 +128,55 @@ class Detector:
         return len(self.table.header.scoring["labels"])
 
     @cached_property
+    def outcomes(self) -> Outcomes:
+        return Outcomes.of(self.table, self.labels, len(THRESHOLDS))
+
+    @cached_property
     def curves(self) -> Curves:
-        return Curves.of(Outcomes.of(self.table, self.labels, len(THRESHOLDS)), RECALLS)
+        return Curves.of(self.outcomes, RECALLS)
 
     @cached_property
     def at_ones(self) -> Floats:
-        """[1, outputs]; wanted more than once."""
-        return self._measure(np.ones((len(self.table.ids), 1)))
+        """[12, labels, 1]; wanted more than once."""
+        return self._by_label(np.ones((len(self.table.ids), 1)))
 
     @property
     def width(self) -> int:
         return len(NAMES) + self.labels * self.per_class
 
-    def measure(self, panel: Array) -> Floats:
-        """panel [images, b] -> [b, outputs]."""
-        if panel.shape[1] == 1 and (panel == 1).all():
-            return self.at_ones.copy()
-        return self._measure(panel)
+    def stretch(self, unit_of: Ints | None) -> Floats:
+        """[12, labels]: sqrt(m / (m - 1)) for a label in m units, as in Rao and Wu 1988.
 
-    def _measure(self, panel: Array) -> Floats:
+        The variance of a mean of m, resampled, is short of the mean's by (m - 1) / m; so is, about,
+        that of the AP of a label in m images. 1 where m is 1: nothing is known of its spread.
+        """
+        units = self.outcomes.objects.units(self.labels, unit_of)
+        factor = np.sqrt(units / np.maximum(units - 1, 1))
+        return np.asarray(np.where(units > 1, factor, 1).T[list(OBJECTS)])
+
+    def measure(self, panel: Array, stretch: Floats | None) -> Floats:
+        """panel [images, b] -> [b, outputs]; labels move by stretch times what they moved."""
+        ones = panel.shape[1] == 1 and (panel == 1).all()
+        by_label = self.at_ones if ones else self._by_label(panel)
+        if stretch is not None:
+            by_label = self.at_ones + (by_label - self.at_ones) * stretch[..., None]
+        found = [_mean(one) for one in by_label]
+        return np.column_stack([*found, *by_label[0]] if self.per_class else found)
+
+    def _by_label(self, panel: Array) -> Floats:
+        """panel [images, b] -> the twelve numbers of each label [12, labels, b]."""
         precision, recall = self.curves.measure(panel)  # [labels, areas, thresholds, b]
-        per_label = precision.mean(axis=2)
-        columns = (per_label[:, 0], precision[:, 0, 0], precision[:, 0, 5])
-        found = [_mean(one) for one in (*columns, *per_label[:, 1:].swapaxes(0, 1))]
-        found += [_mean(one) for one in recall.swapaxes(0, 1)]
-        return np.column_stack([*found, *per_label[:, 0]] if self.per_class else found)
+        by_area = precision.mean(axis=2)
+        first = (by_area[:, 0], precision[:, 0, 0], precision[:, 0, 5])
+        return np.stack([*first, *by_area[:, 1:].swapaxes(0, 1), *recall.swapaxes(0, 1)])
+
+
+def _in_blocks(prepared: Detector, weights: Array, stretch: Floats | None) -> Floats:
+    found = [
+        prepared.measure(weights[first : first + RESAMPLES].T, stretch)
+        for first in range(0, len(weights), RESAMPLES)
+    ]
+    return np.concatenate(found) if found else np.zeros((0, prepared.width))
 
 
 def _mean(values: Floats) -> Floats:

@@ -13,12 +13,13 @@ import numpy as np
 
 from evalkit.adapters.torch_states import WHOLE, Driven
 from evalkit.errors import MetricError
+from evalkit.metric import Scorer
 from evalkit.panels import RESAMPLES, Rows, SparseRows, weighted_sums
 from evalkit.table import Array, Floats, Ints, Table
 
 
 @dataclass(frozen=True)
-class SumsScorer:
+class SumsScorer(Scorer):
     """compute([b, width] sums of states) -> [b, outputs]."""
 
     rows: Rows
@@ -45,7 +46,7 @@ class SumsScorer:
 
 
 @dataclass(frozen=True)
-class InputsScorer:
+class InputsScorer(Scorer):
     """compute([n, k] inputs) -> [outputs], of the examples repeated as their weights say."""
 
     inputs: Array

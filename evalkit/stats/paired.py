@@ -28,11 +28,21 @@ class DifferenceScorer:
         ours, theirs = (
             scorer.measure(weights, errors=False)[0] for scorer in (self.system, self.baseline)
         )
+        return ours - theirs, self._errors(weights, ours - theirs, errors=errors)
+
+    def resampled(self, weights: Array, *, errors: bool) -> tuple[Floats, Floats]:
+        ours, theirs = (
+            scorer.resampled(weights, errors=False)[0] for scorer in (self.system, self.baseline)
+        )
+        return ours - theirs, self._errors(weights, ours - theirs, errors=errors)
+
+    def _errors(self, weights: Array, values: Floats, *, errors: bool) -> Floats:
+        """NaN where they are not wanted or not known."""
         both = self._sums()
+        spreads = np.full_like(values, np.nan)
         if not errors or both is None:
-            return ours - theirs, np.full_like(ours, np.nan)
+            return spreads
         rows = SideBySide(both[0].rows, both[1].rows)
-        spreads = np.full_like(ours, np.nan)
         for first in range(0, len(weights), RESAMPLES):  # a gradient can be large
             these = slice(first, first + RESAMPLES)
             gradients = [
@@ -40,7 +50,7 @@ class DifferenceScorer:
                 for sign, scorer in zip((-1, 1), both, strict=True)
             ]
             spreads[these] = spread(rows, weights[these], np.concatenate(gradients, axis=2))
-        return ours - theirs, spreads
+        return spreads
 
     def influence(self) -> Floats | None:
         ours, theirs = self.system.influence(), self.baseline.influence()

@@ -50,7 +50,7 @@ def resample(
         panels = -(-min(block, count - first) // RESAMPLES)
         weights = draws.block(first, panels * RESAMPLES)
         measured = [
-            scorer.measure(weights, errors=wanted)
+            scorer.resampled(weights, errors=wanted)
             for scorer, wanted in zip(scorers, errors, strict=True)
         ]
         if draws.units < RESAMPLES:  # with more, no resample is ever empty

@@ -106,6 +106,16 @@ class Objects:
     label: Ints
     number: Ints
 
+    def units(self, labels: int, unit_of: Ints | None) -> Ints:
+        """[labels, areas]: in how many units (image -> unit; None: images) objects count."""
+        unit = self.image if unit_of is None else unit_of[self.image]
+        count = np.zeros((labels, self.number.shape[1]), np.int64)
+        for area, number in enumerate(self.number.T):
+            held = number > 0
+            pairs = np.unique(np.stack([self.label[held], unit[held]], axis=1), axis=0)
+            count[:, area] = np.bincount(pairs[:, 0], minlength=labels)
+        return count
+
 
 @dataclass(frozen=True)
 class Outcomes:

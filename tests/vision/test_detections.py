@@ -311,3 +311,33 @@ def test_masks_without_pycocotools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_iou_is_one_of_two() -> None:
     with pytest.raises(MetricError, match='did you mean "segm"'):
         catalogue.metric("coco_ap:iou=segmm")
+
+
+@pytest.mark.parametrize("clusters", [None, 7])
+def test_resampled_labels_move_as_far_as_sets_do(clusters: int | None) -> None:
+    """sqrt(m / (m - 1)) of what they moved, m the images (clusters) with objects of the label."""
+    one = boxes_system(24, 1)
+    table = build(one)
+    count = len(table.ids)
+    unit_of = None if clusters is None else np.arange(count) % clusters
+    scorer = METRIC.scorer(table, unit_of)
+    weights = np.random.default_rng(6).poisson(1, (64, clusters or count)).astype(np.uint8)
+    plain, stretched = (
+        measured(weights, errors=False)[0] for measured in (scorer.measure, scorer.resampled)
+    )
+    ones = scorer.measure(np.ones((1, weights.shape[1]), np.uint8), errors=False)[0]
+    names = table.header.outputs
+    moved = np.zeros_like(plain[:, 12:])
+    for column, label in enumerate(table.header.scoring["labels"], start=12):
+        assert names[column] == f"AP {label}"
+        units = {
+            position if unit_of is None else unit_of[position]
+            for position, example in enumerate(one.examples)
+            for box in example.references[0]
+            if box.label == label and not box.crowd
+        }
+        factor = np.sqrt(len(units) / (len(units) - 1)) if len(units) > 1 else 1.0
+        moved[:, column - 12] = ones[0, column] + (plain[:, column] - ones[0, column]) * factor
+    np.testing.assert_allclose(stretched[:, 12:], moved, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(stretched[:, 0], np.nanmean(moved, axis=1), rtol=0, atol=1e-12)
+    assert (np.abs(stretched[:, 0] - plain[:, 0]) > 1e-6).any()
