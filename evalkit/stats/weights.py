@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evalkit.stats import kernels
 
 LANES = 4  # one 64-bit word serves four resamples, 16 bits each
-_GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = 0x9E3779B97F4A7C15
 
 Weights = NDArray[np.uint8]
 Keys = NDArray[np.uint64]
@@ -70,12 +70,12 @@ class PoissonDraws:
 
     def block(self, first: int, count: int) -> Weights:
         numbers = np.arange(first // LANES, (first + count) // LANES, dtype=np.uint64)
-        words = _mix((numbers + np.uint64(1)) * np.uint64(_GOLDEN))
+        words = mix((numbers + np.uint64(1)) * np.uint64(GOLDEN))
         if (kernel := kernels.poisson()) is not None:
             drawn = np.empty((self.units, count), np.uint8)
             kernel(self.keys, words, TABLE, drawn)
             return drawn.T
-        mixed = _mix(self.keys[:, None] + words)
+        mixed = mix(self.keys[:, None] + words)
         return np.take(TABLE, mixed.astype("<u8", copy=False).view("<u2"), mode="clip").T
 
     def take(self, chosen: NDArray[np.intp]) -> PoissonDraws:
@@ -112,7 +112,7 @@ class MultinomialDraws:
         return MultinomialDraws(len(chosen), self._seed)
 
 
-def _mix(words: Keys) -> Keys:
+def mix(words: Keys) -> Keys:
     """The finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     words = words ^ (words >> np.uint64(30))
     words *= np.uint64(0xBF58476D1CE4E5B9)
