@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def score(
     predictions: Annotated[
-        list[str], typer.Argument(metavar="PREDS…", help="Files, or NAME=FILE; - is stdin.")
+        list[str], typer.Argument(metavar="PREDS…", help="Files, URLs, or NAME=FILE; - is stdin.")
     ],
     refs: Annotated[
         list[str] | None,
@@ -55,7 +56,8 @@ def score(
     help_all: HelpAll = False,
     set_name: Annotated[str | None, rare("--set", help="Name the set of references.")] = None,
     form: Annotated[
-        str | None, rare("--format", help="jsonl, json, text, tsv or csv, whatever the names say.")
+        str | None,
+        rare("--format", help="jsonl, json, text, tsv, csv or parquet, whatever the names say."),
     ] = None,
     box_format: Annotated[
         str | None,
@@ -74,6 +76,13 @@ def score(
     bootstrap: Annotated[
         str, rare("--bootstrap", help="poisson, or multinomial to compare with other tools.")
     ] = "poisson",
+    remark: Annotated[
+        str | None, rare("--note", help="A line of one's own, kept in run.json.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        rare("--tag", help="NAME=VALUE, kept in run.json, found by `results`; repeatable."),
+    ] = None,
     device: Annotated[
         str, rare("--device", help="For neural metrics: auto, cpu or cuda.")
     ] = "auto",
@@ -90,6 +99,7 @@ def score(
     """
     del help_all
     from evalkit.report import terminal
+    from evalkit.verbs.provenance import parse_tags
     from evalkit.verbs.score_files import ScoreRequest, score_files
 
     request = ScoreRequest(
@@ -117,6 +127,9 @@ def score(
         workers=workers,
         threads=threads,
         cache=not no_cache,
+        note=remark,
+        tags=tuple(parse_tags(tag or ()).items()),
+        command=("evalkit", *sys.argv[1:]),
     )
     with Progress(quiet=quiet) as progress:
         run = score_files(request, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,14 @@ class Result:
 
         check(Path(folder), self.document, replace=replace)
         return write(Path(folder), [self], replace=replace)[0]
+
+
+def table_file(label: str) -> str:
+    """`tables/chrf.npz`; where a file name cannot hold the label, a hash keeps it apart."""
+    kept = "".join(one if one.isalnum() or one in "._=-" else "_" for one in label)[:100]
+    if kept != label:
+        kept += f"-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return f"tables/{kept}.npz"
 
 
 def encode(document: Any) -> bytes:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-import evalkit
 from evalkit.errors import MetricError, UsageError, counted
 from evalkit.metric import Metric
 from evalkit.neural.device import use_device
@@ -37,12 +34,21 @@ from evalkit.verbs.plan import (
     made_metrics,
     plan,
 )
+from evalkit.verbs.provenance import circumstances, without_secrets
 from evalkit.verbs.scoring import score_plans
+
+LEFT_OUT = (
+    "what looks like a credential was left out of run.json; keep such values in the environment "
+    "(the line of a `command:` metric is its label in result.json as well)"
+)
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What `evalkit score` was asked; None: the protocol's, or as many as there are processors."""
+    """What `evalkit score` was asked; None: the protocol's, or as many as there are processors.
+
+    note, tags, command (the command line as it was typed) go to run.json and change no value.
+    """
 
     predictions: tuple[str, ...]
     references: tuple[str, ...] = ()
@@ -68,6 +74,9 @@ class ScoreRequest:
     workers: int | None = None
     threads: int | None = None
     cache: bool = True
+    note: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,6 +91,7 @@ class ScoreRun:
 def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
     """Read, score and, where `out` is given, write; everything is checked before the work."""
     started = time.time()
+    around = {} if request.out is None else circumstances()
     run = ScoreRun()
     asked = made_metrics(request.metrics)
     kind = known_kind(request.protocol, asked)
@@ -122,12 +132,27 @@ def score_files(request: ScoreRequest, progress: Progress = silent) -> ScoreRun:
             "(--no-cache counts again)"
         )
     if request.out is not None:
-        run.results = [
-            replace(result, run=_run_record(request, system, started))
-            for result, system in zip(run.results, systems, strict=True)
-        ]
-        run.folders = write(request.out, run.results, replace=request.replace)
+        _write(request.out, run, request, systems, started, around)
     return run
+
+
+def _write(
+    out: Path,
+    run: ScoreRun,
+    request: ScoreRequest,
+    systems: Sequence[System],
+    started: float,
+    around: dict[str, Any],
+) -> None:
+    """around: what was found out before the work began."""
+    around["definitions"] = _definitions(request)
+    around["seconds"] = round(time.time() - started, 3)
+    records = [_run_record(request, system, started, around) for system in systems]
+    kept = [without_secrets(record) for record in records]
+    if kept != records:
+        run.notes.append(LEFT_OUT)
+    run.results = [replace(result, run=one) for result, one in zip(run.results, kept, strict=True)]
+    run.folders = write(out, run.results, replace=request.replace)
 
 
 def _choose(
@@ -182,22 +207,28 @@ def _reading(request: ScoreRequest, cluster: str | None) -> ReadOptions:
     return ReadOptions(fields, request.format, partners, clusters, request.box_format)
 
 
-def _run_record(request: ScoreRequest, system: System, started: float) -> dict[str, Any]:
+def _run_record(
+    request: ScoreRequest, system: System, started: float, around: Mapping[str, Any]
+) -> dict[str, Any]:
     """What varies from run to run."""
+    asked = msgspec.json.decode(msgspec.json.encode(request, enc_hook=str))
     return {
         "schema": 1,
-        "request": msgspec.to_builtins(request, enc_hook=str),
+        "note": asked.pop("note"),
+        "tags": dict(asked.pop("tags")),
+        "command": asked.pop("command"),
+        "request": asked,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
-        "files": {source: file_digest(source) for source in system.sources},
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {
-            "evalkit": evalkit.__version__,
-            **{name: metadata.version(name) for name in ("numpy", "scipy", "sacrebleu")},
-        },
+        "files": dict(system.files),
+        **around,
     }
+
+
+def _definitions(request: ScoreRequest) -> dict[str, str | None]:
+    """sha256 of the metrics and the protocol that are files of one's own."""
+    named = [one.partition(":")[0] for one in request.metrics] + [request.protocol or ""]
+    own = [one for one in named if one.endswith((".py", ".toml"))]
+    return {path: file_digest(path) for path in own}
 
 
 def _check_required(require: Sequence[str], metrics: Sequence[Metric]) -> None:
