@@ -20,6 +20,7 @@ SECTIONS = {
     "meteor": "METEOR",
     "bertscore": "BERTScore",
     "detection": "Detection",
+    "comparing": "Comparing two systems",
 }
 INTRODUCTION = """# Benchmarks
 

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
     from evalkit.metric import SumMetric as SumMetric
     from evalkit.results import Result as Result
     from evalkit.results import load as load
+    from evalkit.results.comparison import Comparison as Comparison
+    from evalkit.verbs.compare import compare as compare
     from evalkit.verbs.score import score as score
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Comparison": "evalkit.results.comparison",
     "EvalkitError": "evalkit.errors",
     "MeanMetric": "evalkit.metric",
     "Metric": "evalkit.metric",
     "Output": "evalkit.metric",
     "Result": "evalkit.results",
     "SumMetric": "evalkit.metric",
+    "compare": "evalkit.verbs.compare",
     "load": "evalkit.results",
     "score": "evalkit.verbs.score",
 }

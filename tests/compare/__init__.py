@@ -1,0 +1,1 @@
+"""Comparisons: their records, their page, and what they refuse."""
