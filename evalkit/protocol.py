@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from evalkit import catalogue
+from evalkit import catalogue, rules
 from evalkit.errors import MetricError, ProtocolError, did_you_mean
+from evalkit.rules import Rule
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """metrics: as on the command line, `chrf:word_order=2`; default_for: a kind of record."""
+    """metrics: as on the command line, `chrf:word_order=2`; default_for: a kind of record; gate:
+    its `[[gate]]` tables."""
 
     title: str
     reads: str
@@ -28,6 +30,7 @@ class Protocol:
     resamples: int = 2000
     level: float = 0.95
     interval: str = "auto"
+    gate: list[Rule] = field(default_factory=list)
     name: str = ""
     path: str = ""
 
@@ -35,15 +38,7 @@ class Protocol:
 def load(name: str) -> Protocol:
     """By name or path; ProtocolError with file:line where a key or a value is wrong."""
     path = catalogue.protocol_path(name)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise ProtocolError(f"cannot be read: {error.strerror}", str(path)) from None
-    except UnicodeDecodeError:
-        raise ProtocolError("not valid UTF-8", str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ProtocolError(f"not valid TOML: {error}", str(path)) from None
+    text, content = rules.read_toml(path)
     return _checked(content, text, path)
 
 
@@ -59,6 +54,7 @@ def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
         if key not in known:
             hint = did_you_mean(key, known)
             raise ProtocolError(f'no key is called "{key}"{hint}', _line(text, key, path))
+    gates = rules.parse(content.pop("gate", []), rules.Tables(text, path))
     try:
         protocol = msgspec.convert(
             {**content, "name": path.stem, "path": str(path)}, Protocol, strict=True
@@ -80,7 +76,18 @@ def _checked(content: dict[str, Any], text: str, path: Path) -> Protocol:
         if reads != protocol.reads:
             message = f"{spec} reads {reads}, but the protocol reads {protocol.reads}"
             raise ProtocolError(message, _line(text, "metrics", path))
-    return protocol
+    _check_gates(gates, protocol.metrics)
+    return replace(protocol, gate=list(gates))
+
+
+def _check_gates(gates: Sequence[Rule], metrics: Sequence[str]) -> None:
+    """A protocol's rules are about its own metrics, or about raters."""
+    made = [catalogue.metric(spec) for spec in metrics]
+    known = {name for metric in made for name in (metric.name, metric.label)}
+    for rule in gates:
+        if rule.metric not in known and rule.kind != "agreement_at_least":
+            hint = did_you_mean(rule.metric, known)
+            raise ProtocolError(f'no metric here is called "{rule.metric}"{hint}', rule.where)
 
 
 def place(protocol: Protocol, key: str) -> str:

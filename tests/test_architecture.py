@@ -22,6 +22,7 @@ LAYERS = (
     ("panels",),
     ("metric",),
     ("catalogue",),
+    ("rules",),
     ("protocol",),
     ("java",),
     ("text", "labels", "vision", "neural", "adapters", "stats"),
@@ -32,7 +33,10 @@ LAYERS = (
     ("cli",),
 )
 ROOM = {name: level for level, names in enumerate(LAYERS) for name in names}
-HEAVY = ("torch", "transformers", "scipy", "pandas", "numba", "numpy", "sacrebleu")
+HEAVY = (
+    *("torch", "transformers", "scipy", "pandas", "numba", "numpy", "sacrebleu"),
+    *("pyarrow", "fsspec", "zstandard", "aiohttp"),
+)
 
 
 def modules() -> list[Path]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import evalkit
-from evalkit.cli import cache, catalogue, score
+from evalkit.cli import cache, catalogue, compare, gate, results, score
 from evalkit.cli.output import json_alone, print_error
 from evalkit.errors import EvalkitError, ServiceError
 from evalkit.interrupts import ENDING, Terminated
@@ -35,6 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 score.register(app)
+compare.register(app)
+gate.register(app)
+results.register(app)
 catalogue.register(app)
 cache.register(app)
 

@@ -99,7 +99,8 @@ def show(kind: str, name: str) -> dict[str, Any]:
         case "metrics":
             return dict(catalogue.describe(catalogue.metric_class(name)))
         case "protocols":
-            facts = asdict(protocols.load(name))
+            protocol = protocols.load(name)
+            facts = asdict(protocol) | {"gate": [rule.title for rule in protocol.gate]}
             return {"protocol": facts.pop("name"), **facts}
         case _:
             raise UsageError("no study can be shown yet")
