@@ -30,7 +30,8 @@ class System:
 
     missing: how many predictions were scored as empty; unused: how many references had no
     prediction and were left out; kind: of the records; remarks: (code, message) of what whoever
-    read them had to decide.
+    read them had to decide; files: sha256 of the bytes of each source, all files of references
+    among them.
     """
 
     name: str
@@ -40,6 +41,7 @@ class System:
     unused: int = 0
     kind: str = "text"
     remarks: tuple[tuple[str, str], ...] = ()
+    files: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def source(self) -> str | None:

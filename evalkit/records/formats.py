@@ -1,35 +1,66 @@
-"""From a file to records: JSON lines, JSON, plain text, TSV, CSV, told apart by the name."""
+"""From a source to records: JSON lines, JSON, plain text, TSV, CSV, Parquet."""
 
 from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 
 from evalkit.errors import DataError, UsageError, did_you_mean
 from evalkit.records import coco
+from evalkit.records.addresses import plain_suffix
 from evalkit.records.fields import shown
-from evalkit.records.lines import plain_suffix, read_lines
+from evalkit.records.lines import read_lines
+from evalkit.records.parquet import MAGIC, Record, read_parquet
+from evalkit.records.source import Source
 
-Record = dict[str, Any]
-FORMATS = ("jsonl", "json", "text", "tsv", "csv")
-_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".tsv": "tsv", ".csv": "csv"}
+FORMATS = ("jsonl", "json", "text", "tsv", "csv", "parquet")
+_BY_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_COCO = re.compile(rb'\{\s*"(info|licenses|images|annotations|categories|type)"\s*:')
 
 
-def format_of(source: str, chosen: str | None) -> str:
-    """`chosen` wins; `-` is JSON lines; an unknown ending is plain text."""
+def format_of(source: Source, chosen: str | None) -> str:
+    """`chosen` wins, then the name; a pipe has none and is told by how it begins."""
     if chosen is not None:
         if chosen not in FORMATS:
             raise UsageError(f'no format is called "{chosen}"{did_you_mean(chosen, FORMATS)}')
         return chosen
-    return "jsonl" if source == "-" else _BY_SUFFIX.get(plain_suffix(source), "text")
+    if source.nameless:
+        return _format_of_bytes(source.peek())
+    return _BY_SUFFIX.get(plain_suffix(source.address), "text")
 
 
-def read_records(source: str, chosen: str | None, text_field: str) -> Iterator[tuple[int, Record]]:
-    """(line number, record); a plain line becomes {`text_field`: the line}. chosen: the format."""
+def _format_of_bytes(head: bytes) -> str:
+    """JSON lines, unless it begins as Parquet, as an array or as a COCO file does."""
+    if head.startswith(MAGIC):
+        return "parquet"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"["):
+        return "json"
+    line, newline, _ = text.partition(b"\n")
+    begun = line.startswith(b"{") and line.rstrip()[-1:] in (b"{", b"[", b",")
+    return "json" if begun or (_COCO.match(line) and not newline) else "jsonl"
+
+
+def read_records(
+    source: Source, chosen: str | None, text_field: str, named: Collection[str] = ()
+) -> Iterator[tuple[int, Record]]:
+    """(line number, record); a plain line becomes {`text_field`: the line}. chosen: the format.
+
+    named: the fields that are no mere company.
+    """
     match form := format_of(source, chosen):
         case "jsonl":
             return _json_lines(source)
@@ -37,12 +68,14 @@ def read_records(source: str, chosen: str | None, text_field: str) -> Iterator[t
             return _json_document(source)
         case "text":
             return _plain(source, text_field, certain=chosen is not None)
+        case "parquet":
+            return read_parquet(source, named)
         case _:
             return _delimited(source, form)
 
 
-def place(source: str, form: str, number: int) -> str:
-    """`file:line`; in a JSON array, whose elements may share lines, `file[index from 0]`.
+def place(source: Source, form: str, number: int) -> str:
+    """`file:line`, `file:row` of Parquet; in a JSON array, which may have no lines, `file[index]`.
 
     form: also `images` or `annotations`, the arrays of a COCO file.
     """
@@ -51,11 +84,13 @@ def place(source: str, form: str, number: int) -> str:
     return f"{source}[{number - 1}]" if form == "json" else f"{source}:{number}"
 
 
-def _json_lines(source: str) -> Iterator[tuple[int, Record]]:
+def _json_lines(source: Source) -> Iterator[tuple[int, Record]]:
     return _json_lines_of(source, read_lines(source))
 
 
-def _json_lines_of(source: str, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, Record]]:
+def _json_lines_of(
+    source: Source, lines: Iterator[tuple[int, str]]
+) -> Iterator[tuple[int, Record]]:
     decoder = msgspec.json.Decoder()
     blank = 0
     for number, line in lines:
@@ -89,7 +124,7 @@ def _array_error(where: str) -> DataError:
     )
 
 
-def _json_document(source: str) -> Iterator[tuple[int, Record]]:
+def _json_document(source: Source) -> Iterator[tuple[int, Record]]:
     """A JSON array of records, COCO's annotations, or JSON lines all the same."""
     lines = read_lines(source)
     first = next(lines)
@@ -99,12 +134,12 @@ def _json_document(source: str) -> Iterator[tuple[int, Record]]:
     try:
         document = msgspec.json.decode(text)
     except RecursionError:
-        raise DataError("nested too deeply to hold records", source) from None
+        raise DataError("nested too deeply to hold records", source.name) from None
     except msgspec.DecodeError as error:
-        raise DataError(f"not valid JSON: {error}", source) from None
-    records = coco.captions(document, source) if isinstance(document, dict) else document
+        raise DataError(f"not valid JSON: {error}", source.name) from None
+    records = coco.captions(document, source.name) if isinstance(document, dict) else document
     if not isinstance(records, list):
-        raise DataError(f"an array of JSON objects is wanted, not {shown(records)}", source)
+        raise DataError(f"an array of JSON objects is wanted, not {shown(records)}", source.name)
     return _elements(records, source)
 
 
@@ -117,7 +152,7 @@ def _is_object(line: str) -> bool:
     return isinstance(record, dict) and not coco.is_annotations(record)
 
 
-def _elements(records: list[Any], source: str) -> Iterator[tuple[int, Record]]:
+def _elements(records: list[Any], source: Source) -> Iterator[tuple[int, Record]]:
     for number, record in enumerate(records, start=1):
         if not isinstance(record, dict):
             where = place(source, "json", number)
@@ -125,7 +160,7 @@ def _elements(records: list[Any], source: str) -> Iterator[tuple[int, Record]]:
         yield number, record
 
 
-def _plain(source: str, text_field: str, *, certain: bool) -> Iterator[tuple[int, Record]]:
+def _plain(source: Source, text_field: str, *, certain: bool) -> Iterator[tuple[int, Record]]:
     """White space at the end of a line is cut, as sacrebleu does."""
     for number, line in read_lines(source):
         if number == 1 and not certain and line.startswith('{"') and line.endswith("}"):
@@ -137,7 +172,7 @@ def _plain(source: str, text_field: str, *, certain: bool) -> Iterator[tuple[int
         yield number, {text_field: line.rstrip()}
 
 
-def _delimited(source: str, form: str) -> Iterator[tuple[int, Record]]:
+def _delimited(source: Source, form: str) -> Iterator[tuple[int, Record]]:
     """The first row names the columns. TSV has no quoting; CSV quotes as RFC 4180 does."""
     place = [0]
 

@@ -11,6 +11,7 @@ from evalkit.records.example import MISSING_VALUE, Example, System
 from evalkit.records.fields import ABSENT, text_id
 from evalkit.records.formats import place
 from evalkit.records.kinds import Kind
+from evalkit.records.source import Source
 
 
 class Line(NamedTuple):
@@ -30,7 +31,7 @@ class Records:
     numbered: the file has no ids, so that the line numbers are the ids.
     """
 
-    source: str
+    source: Source
     form: str
     numbered: bool = False
     lines: dict[str, Line] = field(default_factory=dict)
@@ -82,8 +83,9 @@ def join(name: str, own: Records, shared: Records | None, kind: Kind, partners: 
     sources = (own.source,) if shared is None else (own.source, shared.source)
     unused = len(shared.lines) - len(chosen) if shared is not None else 0
     missing = 0 if kind.absent else len(chosen) - len(own.lines)
-    said = () if kind.remarks is None else kind.remarks(examples, own.source)
-    return System(name, examples, missing, sources, unused, kind.name, said)
+    said = () if kind.remarks is None else kind.remarks(examples, own.source.name)
+    names = tuple(one.name for one in sources)
+    return System(name, examples, missing, names, unused, kind.name, said)
 
 
 def _require_embedded_references(own: Records) -> None:
@@ -92,7 +94,7 @@ def _require_embedded_references(own: Records) -> None:
         raise DataError(
             "no references anywhere; give them with --refs FILE, "
             'or as "references" in every record, or name their field: --field references=FIELD',
-            own.source,
+            own.source.name,
         )
     if without:
         raise DataError(f'id "{without[0]}" has no references', own.where(without[0]))
@@ -107,7 +109,7 @@ def _refuse_numbers_for_ids(own: Records, shared: Records) -> None:
         raise DataError(
             f"no ids here, but {other.source} has ids that are not its line numbers; "
             "add them, or name their field with --field id=FIELD",
-            without.source,
+            without.source.name,
         )
 
 
@@ -118,7 +120,7 @@ def _refuse_unmatched(own: Records, shared: Records, kind: Kind, partners: Partn
         raise DataError(
             f"{len(own.lines)} lines, but {shared.source} has {len(shared.lines)}; "
             "line-aligned files must be of one length",
-            own.source,
+            own.source.name,
         )
     if unknown and kind.absent:
         raise _strangers(unknown, own, shared)

@@ -1,24 +1,22 @@
-"""The first record of a file that can be read twice."""
+"""The first record of a source, which is read on from its beginning afterwards."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from evalkit.errors import EvalkitError
+from evalkit.errors import EvalkitError, ServiceError
 from evalkit.records.formats import format_of
 from evalkit.records.kinds import kind_of
-from evalkit.records.lines import open_bytes
+from evalkit.records.parquet import read_parquet
+from evalkit.records.source import Source
 
-_PEEK = 2**16  # bytes; more only where the first record is longer
 
-
-def holds_boxes(source: str, chosen: str | None, references: Sequence[str]) -> bool:
+def holds_boxes(source: Source, chosen: str | None, references: Sequence[Source]) -> bool:
     """Told by the first record; where there is none, by the references.
 
-    False for what cannot be read twice, or not at all: whoever reads it says what is wrong.
+    False for what cannot be read: whoever reads it says what is wrong. ServiceError.
     """
     record = _first_record(source, chosen)
     if record == {} and references:
@@ -28,18 +26,19 @@ def holds_boxes(source: str, chosen: str | None, references: Sequence[str]) -> b
     return bool(record) and kind_of(record or {}).name == "boxes"
 
 
-def _first_record(source: str, chosen: str | None) -> dict[str, Any] | None:
+def _first_record(source: Source, chosen: str | None) -> dict[str, Any] | None:
     """Empty for an empty array."""
-    if "://" not in source and not Path(source).is_file():
-        return None
     try:
-        if format_of(source, chosen) not in ("json", "jsonl"):
+        form = format_of(source, chosen)
+        if form == "parquet":
+            return next((row for _, row in read_parquet(source)), None)
+        if form not in ("json", "jsonl"):
             return None
-        with open_bytes(source) as stream:
-            text = stream.read(_PEEK)
-            found = _parsed(text)
-            return _parsed(text + stream.read()) if found is None else found
-    except (EvalkitError, OSError, EOFError, RecursionError):
+        found = _parsed(source.peek())
+        return _parsed(source.peek(-1)) if found is None else found
+    except ServiceError:
+        raise
+    except (EvalkitError, RecursionError):
         return None
 
 

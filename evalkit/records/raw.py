@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from evalkit.errors import DataError
-from evalkit.records.fields import shown
-from evalkit.records.lines import open_bytes, read_lines
+from evalkit.records.fields import PREDICTION_FILE, shown
+from evalkit.records.lines import empty, read_lines
+from evalkit.records.source import Source
 
 Fields = dict[str, Any]  # by name: texts, see `value`
 
@@ -63,7 +62,10 @@ def fields(text: Any, where: str) -> Fields:
             found = _lenient(bytes(text) if isinstance(text, msgspec.Raw) else text, where)
     if not isinstance(found, dict):
         raise DataError(f"a JSON object is wanted, not {shown(found)}", where)
-    return found
+    try:
+        return {name: msgspec.Raw(json.dumps(one).encode()) for name, one in found.items()}
+    except RecursionError:
+        raise DataError("nested too deeply to be a record", where) from None
 
 
 def elements(text: Any, where: str) -> Sequence[Any]:
@@ -81,13 +83,13 @@ def elements(text: Any, where: str) -> Sequence[Any]:
     return found
 
 
-def read_json(source: str) -> tuple[Fields | None, Iterator[tuple[int, Any]]]:
+def read_json(source: Source) -> tuple[Fields | None, Iterator[tuple[int, Any]]]:
     """(a whole COCO file, nothing), or (None, (number from 1, record) …), also of JSON lines."""
     content = _read_all(source)
     if content.lstrip()[:1] != b"{":
-        return None, enumerate(elements(content, source), start=1)
+        return None, enumerate(elements(content, source.name), start=1)
     try:
-        found = fields(content, source)
+        found = fields(content, source.name)
     except DataError as error:
         if "Extra data" not in error.message:
             raise
@@ -95,15 +97,20 @@ def read_json(source: str) -> tuple[Fields | None, Iterator[tuple[int, Any]]]:
         return None, _full(enumerate(lines, start=1), source)
     if "annotations" in found and ("images" in found or "categories" in found):
         return found, iter(())
-    return None, iter([(1, found)])
+    known = {*found}
+    if (wrapped := known & {"results", "annotations"}) and known.isdisjoint(PREDICTION_FILE["id"]):
+        name = min(wrapped)
+        message = f'an array of boxes is wanted: what stands under "{name}", without the object'
+        raise DataError(message, source.name)
+    return None, iter([(1, content)])
 
 
-def read_json_lines(source: str) -> Iterator[tuple[int, str]]:
+def read_json_lines(source: Source) -> Iterator[tuple[int, str]]:
     """(line number, record)."""
     return _full(read_lines(source), source)
 
 
-def _full(lines: Iterable[tuple[int, str]], source: str) -> Iterator[tuple[int, str]]:
+def _full(lines: Iterable[tuple[int, str]], source: Source) -> Iterator[tuple[int, str]]:
     blank = 0
     for number, line in lines:
         if not line.strip():
@@ -120,16 +127,10 @@ def _full(lines: Iterable[tuple[int, str]], source: str) -> Iterator[tuple[int, 
         yield number, line
 
 
-def _read_all(source: str) -> bytes:
+def _read_all(source: Source) -> bytes:
     """Without the byte order mark; DataError where there is nothing or it is damaged."""
-    try:
-        with open_bytes(source) as stream:
-            content = stream.read()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        message = f"the compressed file is damaged ({error}); copy or make it again"
-        raise DataError(message, source) from None
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", source) from None
+    with source.open() as stream:
+        content = stream.read()
     if not content:
-        raise DataError("the file is empty", source)
+        raise empty(source)
     return content.removeprefix(b"\xef\xbb\xbf")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 from evalkit.errors import DataError, UsageError
-from evalkit.records import kinds
+from evalkit.records import addresses, kinds
 from evalkit.records.box_systems import read_box_systems
 from evalkit.records.example import System
 from evalkit.records.fields import (
@@ -21,8 +21,8 @@ from evalkit.records.fields import (
 from evalkit.records.formats import format_of, place, read_records
 from evalkit.records.joining import Line, Partners, Records, join
 from evalkit.records.kinds import Kind
-from evalkit.records.lines import COMPRESSIONS
 from evalkit.records.peek import holds_boxes
+from evalkit.records.source import Source
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class ReadOptions:
     partners: Partners = field(default_factory=Partners)
     clusters: bool = True
     box_format: str | None = None
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The fields that have a meaning, by all their names."""
+        chosen = (one for fields in self.fields.values() for one in fields.split(","))
+        return kinds.every_name().union(chosen)
 
 
 @dataclass
@@ -62,11 +68,32 @@ def read_systems(
 
     kind: of the records; None: the first one tells.
 
-    predictions: files, or NAME=FILE; references: files (JSON lines, TSV or CSV hold all references
-    of an example; of plain text there is one file per reference).
+    predictions: files, URLs, or NAME=FILE; references: files (plain text has one per reference,
+    in the other formats one file holds all references of an example); `-` is standard input.
     """
-    named = _name_files(predictions)
-    _refuse_twins(named)
+    named = _name_sources(predictions)
+    shared = [Source(_checked(one)) for one in references]
+    sources = [*(source for _, source in named), *shared]
+    if sum(map(_is_stdin, sources)) > 1:
+        raise UsageError("- stands for standard input, which can be read only once; name a file")
+    with ExitStack() as stack:
+        for source in sources:
+            stack.callback(source.close)
+        systems = _read(named, shared, options, kind)
+    digests = {str(source): source.digest for source in sources}
+    return [
+        replace(one, files={name: digests[name] for name in (one.sources[0], *map(str, shared))})
+        for one in systems
+    ]
+
+
+def _read(
+    named: Sequence[tuple[str, Source]],
+    references: Sequence[Source],
+    options: ReadOptions,
+    kind: str | None,
+) -> list[System]:
+    _refuse_twins([(name, str(source)) for name, source in named])
     if kind == "boxes" or (kind is None and holds_boxes(named[0][1], options.format, references)):
         systems = read_box_systems(named, references, options, kinds.kind("boxes"))
         _refuse_twins([(one.name, str(one.source)) for one in systems])
@@ -78,9 +105,9 @@ def read_systems(
         by_system = _read_predictions(source, reading, seen)
         for own_name, records in by_system.items():
             found.append((own_name if own_name is not None else name, records))
-    _refuse_twins([(name, records.source) for name, records in found])
+    _refuse_twins([(name, str(records.source)) for name, records in found])
     shared = _read_references(references, reading, seen) if references else None
-    refuse_unseen(options.fields, seen, named[0][1])
+    refuse_unseen(options.fields, seen, str(named[0][1]))
     own_kind, partners = reading.known(), options.partners
     if options.box_format is not None:
         raise UsageError(f"--box-format is for boxes, but these records hold {own_kind.name}")
@@ -89,23 +116,29 @@ def read_systems(
     return [join(name, records, shared, own_kind, partners) for name, records in found]
 
 
-def _name_files(predictions: Sequence[str]) -> list[tuple[str, str]]:
-    """[(system, file)]: the part before `=`, else the stem, made unique by parent folders."""
+def _name_sources(predictions: Sequence[str]) -> list[tuple[str, Source]]:
+    """[(system, source)]: the part before `=`, else the stem, made unique by parent folders."""
     chosen: list[tuple[str | None, str]] = []
     for argument in predictions:
-        if not _is_utf8(argument):
-            raise UsageError(f"{argument!r} is not valid UTF-8; rename the file")
-        name, equals, source = argument.partition("=")
+        name, equals, address = _checked(argument).partition("=")
         plain = not equals or "/" in name or os.path.exists(argument)  # noqa: PTH110 (never raises)
-        if not plain and not (name and source):
-            raise UsageError(f'"{argument}": a named system is NAME=FILE')
-        chosen.append((None, argument) if plain else (name, source))
-    stems = {source: _stem(source) for name, source in chosen if name is None}
+        if not plain and not (name and address):
+            raise UsageError(f'"{addresses.public(argument)}": a named system is NAME=FILE')
+        chosen.append((None, argument) if plain else (name, address))
+    stems = {address: addresses.stem(address) for name, address in chosen if name is None}
     depth = 1
     while len(set(stems.values())) < len(stems) and depth < 16:
         depth += 1
-        stems = {source: "-".join(_parts(source)[-depth:]) for source in stems}
-    return [(name if name is not None else stems[source], source) for name, source in chosen]
+        stems = {address: "-".join(addresses.parts(address)[-depth:]) for address in stems}
+    return [
+        (name if name is not None else stems[address], Source(address)) for name, address in chosen
+    ]
+
+
+def _checked(argument: str) -> str:
+    if not _is_utf8(argument):
+        raise UsageError(f"{addresses.public(argument)!r} is not valid UTF-8; rename the file")
+    return argument
 
 
 def _is_utf8(text: str) -> bool:
@@ -116,17 +149,8 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _parts(source: str) -> list[str]:
-    return [*(part for part in Path(source).parts[:-1] if part not in ("/", "..")), _stem(source)]
-
-
-def _stem(source: str) -> str:
-    if source == "-":
-        return "stdin"
-    path = Path(source)
-    if path.suffix.lower() in COMPRESSIONS:
-        path = path.with_suffix("")
-    return path.stem
+def _is_stdin(source: Source) -> bool:
+    return source.address == addresses.STDIN
 
 
 def _refuse_twins(named: Sequence[tuple[str, str]]) -> None:
@@ -139,17 +163,20 @@ def _refuse_twins(named: Sequence[tuple[str, str]]) -> None:
         seen[name] = source
 
 
-def _read_predictions(source: str, reading: Reading, seen: set[str]) -> dict[str | None, Records]:
+def _read_predictions(
+    source: Source, reading: Reading, seen: set[str]
+) -> dict[str | None, Records]:
     """By the `system` field, in order of first appearance; None where there is no such field.
 
     seen: takes the names of all fields.
     """
     systems: dict[str | None, Records] = {}
     form = format_of(source, reading.options.format)
-    records = read_records(source, reading.options.format, "prediction")
+    options = reading.options
+    records = read_records(source, options.format, "prediction", options.named)
     first = next(records, None)
     if first is None:
-        raise DataError("no records in this file", source)
+        raise DataError("no records in this file", source.name)
     if reading.kind is None:
         reading.kind = kinds.kind_of(first[1])
         if reading.kind.name == "boxes":
@@ -161,6 +188,8 @@ def _read_predictions(source: str, reading: Reading, seen: set[str]) -> dict[str
         system = names.get(record, "system", where)
         if system is ABSENT:
             system = None
+        elif isinstance(system, int) and not isinstance(system, bool):
+            system = str(system)
         elif not isinstance(system, str) or not system:
             raise DataError(f"the system must be a name, not {shown(system)}", where)
         if system not in systems:
@@ -183,9 +212,9 @@ def _read_predictions(source: str, reading: Reading, seen: set[str]) -> dict[str
     return systems
 
 
-def _read_references(sources: Sequence[str], reading: Reading, seen: set[str]) -> Records:
+def _read_references(sources: Sequence[Source], reading: Reading, seen: set[str]) -> Records:
     wanted = reading.options.format
-    chosen = wanted if wanted == "text" or "-" in sources else None
+    chosen = wanted if wanted == "text" or any(map(_is_stdin, sources)) else None
     forms = {format_of(source, chosen) for source in sources}
     if len(forms) > 1:
         raise UsageError("--refs: give files of one format, not " + " and ".join(sorted(forms)))
@@ -201,7 +230,7 @@ def _read_references(sources: Sequence[str], reading: Reading, seen: set[str]) -
     source = sources[0]
     records = Records(source, form)
     names = FieldNames(kind.reference_file(), reading.options.fields)
-    for number, record in read_records(source, chosen, "references"):
+    for number, record in read_records(source, chosen, "references", reading.options.named):
         where = place(source, form, number)
         records.add(
             names.get(record, "id", where),
@@ -214,12 +243,12 @@ def _read_references(sources: Sequence[str], reading: Reading, seen: set[str]) -
             ),
         )
     if not records.lines:
-        raise DataError("no records in this file", source)
+        raise DataError("no records in this file", source.name)
     seen |= names.seen
     return records
 
 
-def _parallel_references(sources: Sequence[str], kind: Kind, chosen: str | None) -> Records:
+def _parallel_references(sources: Sequence[Source], kind: Kind, chosen: str | None) -> Records:
     """Line-aligned files, one per reference; an empty line is no reference."""
     columns = [
         [record["references"] for _, record in read_records(source, chosen, "references")]
@@ -230,7 +259,7 @@ def _parallel_references(sources: Sequence[str], kind: Kind, chosen: str | None)
             raise DataError(
                 f"{len(column)} lines, but {sources[0]} has {len(columns[0])}; "
                 "line-aligned files must be of one length",
-                source,
+                source.name,
             )
     records = Records(sources[0], "text", numbered=True)
     for number, texts in enumerate(zip(*columns, strict=True), start=1):
