@@ -160,8 +160,13 @@ class Metric(ABC):
         """(code, message) of what a reader must know, from the table alone."""
         return ()
 
-    def resample_remarks(self, table: Table, values: Floats) -> Iterable[tuple[str, str]]:
-        """(code, message) of what the resamples' values [b, outputs] show."""
+    def resample_remarks(
+        self, table: Table, values: Floats, unit_of: Ints | None = None
+    ) -> Iterable[tuple[str, str]]:
+        """(code, message) of what the resamples' values [b, outputs] show.
+
+        table: of the examples whose units (example -> unit [n]; None: each its own) were resampled.
+        """
         return ()
 
     def header(self, fitted: Fitted, references: str) -> Header:

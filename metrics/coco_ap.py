@@ -18,11 +18,12 @@ from evalkit.records.boxes import Box
 from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Ints, Table
 from evalkit.vision.columns import Columns, natural_order
+from evalkit.vision.images import require_masks
 from evalkit.vision.matching import match
 from evalkit.vision.outcomes import Kept, Outcomes, left_out, rows, scores
 from evalkit.vision.overlaps import box_overlaps, mask_areas, mask_overlaps
 from evalkit.vision.precision import Curves
-from evalkit.vision.remarks import ranking, unknown_labels, vanished_labels
+from evalkit.vision.remarks import ranking, unknown_labels, vanished_labels, vanishing_labels
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10, dtype=np.float64)
 AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])  # pixels, both ends in
@@ -36,6 +37,10 @@ OVERLAPS = {"bbox": box_overlaps, "segm": mask_overlaps}
 @dataclass(frozen=True)
 class CocoAp(Metric):
     """iou: bbox or segm (masks). per_class: the AP of every label beside the twelve numbers.
+
+    The area of a detection is that of what is matched, its box or its mask. pycocotools takes it
+    from what the first result holds: of masks alone, scored as boxes, the masks' areas; of boxes
+    and masks, scored as masks, the boxes'. APs, APm, APl, ARs, ARm and ARl then differ from its.
 
     A mean is over the labels that have objects (in an area), also in a slice or a resample. A
     resample is AP under weights in the fixed order of the full set: score, then image, then file.
@@ -76,6 +81,8 @@ class CocoAp(Metric):
         objects = Columns.of([_only(one.references) for one in examples], labels).sorted()
         assert (objects.label >= 0).all(), "fit saw all references"
         _require_scores(examples)
+        if self.iou == "segm":
+            require_masks("coco_ap", examples)
         detections = Columns.of([one.prediction for one in examples], labels)
         kept = Kept.of(detections, len(labels), MOST)
         pairs = OVERLAPS[self.iou](kept.columns, objects, len(labels))
@@ -109,11 +116,15 @@ class CocoAp(Metric):
         if cut:
             what = f"{counted(cut, 'detection')} beyond the {MOST} best of an image and label"
             yield "cut", f"{what}: left out, as by pycocotools"
-        yield from ranking(scores(table))
+        yield from ranking(scores(table), unknown)
 
-    def resample_remarks(self, table: Table, values: Floats) -> Iterator[tuple[str, str]]:
-        """values [resamples, outputs]."""
-        yield from vanished_labels(values[:, len(NAMES) :])
+    def resample_remarks(
+        self, table: Table, values: Floats, unit_of: Ints | None = None
+    ) -> Iterator[tuple[str, str]]:
+        if self.per_class:
+            yield from vanished_labels(values[:, len(NAMES) :])
+        else:
+            yield from vanishing_labels(table, unit_of)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from evalkit.records.boxes import Box
 from evalkit.records.example import Example
 from evalkit.table import Array, Floats, Ints, Table
 from evalkit.vision.assignment import NONE, Assignment
-from evalkit.vision.images import fit_labels, require_share
-from evalkit.vision.remarks import unknown_labels
+from evalkit.vision.images import fit_labels, refuse_best, require_share, require_threshold
+from evalkit.vision.remarks import nothing_counts, unknown_labels
 
 MOST_LABELS = 20
 BACKGROUND = "(background)"
@@ -46,6 +46,12 @@ class DetectionConfusion(SumMetric):
 
     def __post_init__(self) -> None:
         require_share("detection_confusion", "iou", self.iou)
+        require_threshold("detection_confusion", self.threshold)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        refuse_best("detection_confusion", text)
+        return super().from_text(text)
 
     def fit(self, references: Iterable[Sequence[Sequence[Box]]]) -> Fitted:
         """The labels that occur."""
@@ -142,10 +148,7 @@ class DetectionConfusion(SumMetric):
         yield from unknown_labels(int(cells[found == n, 1].sum()), f"in the column {OTHER}")
         if not cells[found <= n, 1].sum():
             below = int(rows[:, 1].sum() - cells[:, 1].sum())
-            yield (
-                "no-detections",
-                f"no detection counts; {below:,} have a score below {self.threshold:g}",
-            )
+            yield from nothing_counts(below, self.threshold)
 
 
 @dataclass(frozen=True)

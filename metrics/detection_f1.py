@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from evalkit.records.boxes import Box
 from evalkit.records.example import Example
 from evalkit.table import Floats, Ints, Table
 from evalkit.vision.assignment import NONE, Assignment
-from evalkit.vision.images import fit_labels, require_share
-from evalkit.vision.remarks import unknown_labels
+from evalkit.vision.images import fit_labels, refuse_best, require_share, require_threshold
+from evalkit.vision.remarks import nothing_counts, unknown_labels
 
 MOST_CLASSES = 100  # whose own values are shown
 EACH = ("f1", "precision", "recall")
@@ -47,6 +47,12 @@ class DetectionF1(SumMetric):
 
     def __post_init__(self) -> None:
         require_share("detection_f1", "iou", self.iou)
+        require_threshold("detection_f1", self.threshold)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        refuse_best("detection_f1", text)
+        return super().from_text(text)
 
     def fit(self, references: Iterable[Sequence[Sequence[Box]]]) -> Fitted:
         """The labels that occur."""
@@ -116,10 +122,7 @@ class DetectionF1(SumMetric):
         unknown = int(rows[rows[:, 0] == labels, 2].sum())
         yield from unknown_labels(unknown, "false positives here")
         if not kept:
-            yield (
-                "no-detections",
-                f"no detection counts; {below:,} have a score below {self.threshold:g}",
-            )
+            yield from nothing_counts(below, self.threshold)
 
 
 def _slopes(counts: Floats) -> Floats:

@@ -15,7 +15,7 @@ from evalkit.metric import Fitted, Metric, Output
 from evalkit.panels import RESAMPLES
 from evalkit.records.boxes import Box
 from evalkit.records.example import Example
-from evalkit.table import Array, Floats, Table
+from evalkit.table import Array, Floats, Ints, Table
 from evalkit.vision import remarks, voc
 from evalkit.vision.columns import Columns
 from evalkit.vision.images import fit_labels, only_annotator, require_scores, require_share
@@ -92,12 +92,17 @@ class VocAp(Metric):
         return found if self.per_class else found[:, :1]
 
     def remarks(self, table: Table) -> Iterator[tuple[str, str]]:
-        yield from remarks.unknown_labels(left_out(table)[0], "left out")
-        yield from remarks.ranking(scores(table))
+        unknown = left_out(table)[0]
+        yield from remarks.unknown_labels(unknown, "left out")
+        yield from remarks.ranking(scores(table), unknown)
 
-    def resample_remarks(self, table: Table, values: Floats) -> Iterator[tuple[str, str]]:
-        """values [resamples, outputs]."""
-        yield from remarks.vanished_labels(values[:, 1:])
+    def resample_remarks(
+        self, table: Table, values: Floats, unit_of: Ints | None = None
+    ) -> Iterator[tuple[str, str]]:
+        if self.per_class:
+            yield from remarks.vanished_labels(values[:, 1:])
+        else:
+            yield from remarks.vanishing_labels(table, unit_of)
 
 
 @dataclass(frozen=True)

@@ -621,3 +621,14 @@ def test_the_python_door_gives_what_the_files_give(tmp_path: Path) -> None:
     assert result.document["inputs"]["references"] == system.references_digest
     assert result.scores[0]["value"] == other.scores[0]["value"]
     assert replace(system, name="x").predictions_digest == system.predictions_digest
+
+
+@pytest.mark.parametrize("odd", [1.0, NAN])
+def test_ids_and_fields_of_images_are_read_once(tmp_path: Path, odd: float) -> None:
+    """A text that looks like JSON stays a text; NaN elsewhere in the record changes nothing."""
+    box = {"bbox": [1, 2, 3, 4], "label": "car"}
+    row = {"id": "0.jpg", "weather": "true", "note": "[1]", "odd": odd, "objects": [box]}
+    preds = written(tmp_path, "p.jsonl", [row | {"boxes": [box | {"score": 0.5}]}])
+    (image,) = read(preds, kind="boxes").examples
+    assert image.id == "0.jpg"
+    assert (image.fields["weather"], image.fields["note"]) == ("true", "[1]")

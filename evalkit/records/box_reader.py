@@ -12,7 +12,7 @@ from itertools import islice
 from evalkit.errors import DataError, counted
 from evalkit.records import boxes, masks
 from evalkit.records.boxes import Box, BoxRecord, Four, Mask, Name
-from evalkit.records.fields import shown
+from evalkit.records.fields import encodable, shown
 from evalkit.records.masks import Runs, Size
 
 CHUNK = 512  # boxes that are read at once; run lengths of so many stay in the processor's cache
@@ -50,8 +50,8 @@ class BoxReader:
     categories: Categories | None = None
     sizes: MutableMapping[str, Size] = field(default_factory=dict)
     total: int = 0
-    without_area: int = 0
     without_size: int = 0
+    passed_over: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     first_unknown: str = ""
     _labels: dict[Name, str] = field(default_factory=dict)  # by category_id
@@ -87,7 +87,8 @@ class BoxReader:
         if not label or others != _NO_OTHERS:
             return None
         x, y, width, height = one.bbox
-        if not (width >= 0 and height >= 0 and math.isfinite(x + y + width + height + score)):
+        near = abs(x) + abs(y) + width + height <= boxes.LARGEST
+        if not (width >= 0 and height >= 0 and near and math.isfinite(score)):
             return None
         return Box(one.bbox, label, score)
 
@@ -97,12 +98,13 @@ class BoxReader:
         sides = boxes.four(one)
         if sides is None:
             if around is None:
-                raise DataError('no "bbox" and no "segmentation" here')
+                raise DataError(_why_no_box(boxes.segmentation(one)))
             sides = around
         elif self.form == "xyxy":
             sides = boxes.upright(sides)
         x, y, width, height = sides
-        if not (width >= 0 and height >= 0 and math.isfinite(x + y + width + height)):
+        near = abs(x) + abs(y) + width + height <= boxes.LARGEST
+        if not (width >= 0 and height >= 0 and near):
             boxes.refuse_shape(sides, self.form)
         label = self._label(one, i, place)
         if self.scored:
@@ -111,10 +113,9 @@ class BoxReader:
                 raise DataError('no "score" in this detection; average precision ranks by it')
             return Box(sides, label, boxes.finite(score, "score"), mask=mask)
         area = one.area
-        if area is None:
-            self.without_area += 1
-        elif not 0 <= area < math.inf:
+        if area is not None and not 0 <= area < math.inf:
             raise DataError(f"the area must be a number of pixels, not {shown(area)}")
+        self.passed_over += boxes.passed_over(one)
         return Box(sides, label, None, boxes.crowd(one), area, mask)
 
     def _label(self, one: BoxRecord, i: int, place: Place) -> str:
@@ -125,7 +126,8 @@ class BoxReader:
             raise DataError('no label: name it "category_id", "label", "category" or "class"')
         label = known.get(written)
         if label is None:
-            label = known[written] = self._text(written, named=known is self._named)
+            label = self._text(written, named=known is self._named)
+            known[written] = encodable(label, "label", place(i))
         if not label:
             self.first_unknown = self.first_unknown or place(i)
             self.unknown[str(written)] += 1
@@ -190,3 +192,12 @@ class BoxReader:
             if any(boxes.four(records[i]) is None for i in where):
                 around |= zip(where, runs.boxes(each), strict=True)
         return found, around
+
+
+def _why_no_box(segmentation: bytes) -> str:
+    if not segmentation:
+        return 'no "bbox" and no "segmentation" here, or an empty one'
+    return (
+        'polygons without a "bbox" want the "width" and "height" of their image, which are not '
+        "given"
+    )

@@ -14,6 +14,7 @@ from evalkit.records.fields import shown
 
 FORMATS = ("xywh", "xyxy")
 OWN_FIELDS = ("bbox", "box", "segmentation")  # that tell a box from other records
+LARGEST = 1e150  # pixels, of all sides together; areas of such sides are finite
 
 Four = tuple[float, float, float, float]
 Name = int | str
@@ -66,6 +67,8 @@ class BoxRecord(msgspec.Struct, gc=False):
     category: Name | None = None
     class_: Name | None = msgspec.field(name="class", default=None)
     crowd: bool | int | None = None
+    difficult: bool | int | None = None
+    ignore: Any = None
     mask: msgspec.Raw = _NOTHING
     system: str | None = None
 
@@ -77,7 +80,7 @@ _WANTED = {
     **dict.fromkeys(("bbox", "box"), _FOUR),
     **dict.fromkeys(("label", "category", "category_id", "class"), _LABEL),
     **dict.fromkeys(("score", "confidence", "area"), _NUMBER),
-    **dict.fromkeys(("iscrowd", "crowd"), "0 or 1"),
+    **dict.fromkeys(("iscrowd", "crowd", "difficult"), "0 or 1"),
     **dict.fromkeys(("image_id", "id"), "a text or a whole number"),
     "system": "a name",
 }
@@ -87,15 +90,22 @@ _RAW = ("segmentation", "mask")
 def is_boxes(value: Any) -> bool:
     """Whether a prediction is one image's boxes: a list of them, or arrays of their parts."""
     if isinstance(value, Mapping):
-        return "boxes" in value and not isinstance(value["boxes"], int | float)
+        parts = (value[name] for name in ("boxes", "masks") if name in value)
+        return any(not isinstance(one, int | float) for one in parts)
     if not isinstance(value, list | tuple):
         return False
     if not value:
         return True
     first = value[0]
-    return isinstance(first, Box) or (
-        isinstance(first, Mapping) and any(name in first for name in OWN_FIELDS)
-    )
+    return isinstance(first, Box) or (isinstance(first, Mapping) and is_box(first))
+
+
+def is_box(record: Mapping[str, Any]) -> bool:
+    """Whether a record, of values or of JSON, is one box; `mask` may be the name of a file."""
+    found = record.get("mask")
+    text = bytes(found).lstrip()[:1] in (b"[", b"{") if isinstance(found, msgspec.Raw) else False
+    mask = text or isinstance(found, list | dict) or hasattr(found, "ndim")
+    return mask or any(name in record for name in OWN_FIELDS)
 
 
 def record(value: Any) -> BoxRecord:
@@ -149,12 +159,19 @@ def score(one: BoxRecord) -> float | None:
 
 
 def crowd(one: BoxRecord) -> bool:
+    """VOC calls it difficult; where both names are given, crowd decides."""
     found = (
         one.iscrowd if one.crowd is None else only(("iscrowd", one.iscrowd), ("crowd", one.crowd))
     )
+    found = one.difficult if found is None else found
     if found not in (None, 0, 1):
         raise DataError(f"crowd must be 0 or 1, not {shown(found)}")
     return bool(found)
+
+
+def passed_over(one: BoxRecord) -> bool:
+    """Whether an object that is no crowd is marked `ignore`, or `difficult` against `iscrowd`."""
+    return bool(one.ignore or one.difficult) and not crowd(one)
 
 
 def segmentation(one: BoxRecord) -> bytes:
@@ -173,7 +190,7 @@ def upright(corners: Four) -> Four:
 
 
 def refuse_shape(box: Four, form: str) -> None:
-    """DataError for a box that is not finite, or whose width or height is negative."""
+    """DataError for a box that is not finite, or whose width, height or area cannot be."""
     if not all(map(math.isfinite, box)):
         raise DataError(f"the coordinates must be finite numbers, not {shown(list(box))}")
     if box[2] < 0 or box[3] < 0:
@@ -184,6 +201,8 @@ def refuse_shape(box: Four, form: str) -> None:
             else "; the boxes are read as xywh"
         )
         raise DataError(f"the {side} is negative ({min(box[2:]):g}){hint}")
+    if sum(map(abs, box)) > LARGEST:
+        raise DataError(f"no image is so large: {shown(list(box))}")
 
 
 def finite(value: float, role: str) -> float:

@@ -14,8 +14,9 @@ from evalkit.records import raw
 from evalkit.records.box_reader import SHOWN, BoxReader, Categories
 from evalkit.records.boxes import Box
 from evalkit.records.fields import PREDICTION_FILE, FieldNames, shown, text_id
-from evalkit.records.image_files import ImageFile, box_records, image_size, place_of
+from evalkit.records.image_files import ImageFile, box_records, place_of
 from evalkit.records.joining import Line, Records
+from evalkit.records.masks import image_size
 
 
 def read_instances(document: raw.Fields, file: ImageFile, reader: BoxReader) -> Records:
@@ -25,9 +26,9 @@ def read_instances(document: raw.Fields, file: ImageFile, reader: BoxReader) -> 
     """
     for name in ("images", "annotations"):
         if name not in document:
-            raise DataError(f'no "{name}" in this COCO file', file.source)
+            raise DataError(f'no "{name}" in this COCO file', file.source.name)
     reader.form = "xywh"  # whatever other files hold
-    reader.categories = _categories(document, file.source)
+    reader.categories = _categories(document, file.source.name)
     images = _images(document, replace(file, form="images"))
     for id, line in images.lines.items():
         if size := image_size(line.rest):
@@ -59,7 +60,7 @@ def _images(document: raw.Fields, file: ImageFile) -> Records:
     images = file.records()
     aliases = {"id": ("id",), "cluster": PREDICTION_FILE["cluster"]}
     names = FieldNames(aliases, file.chosen)
-    for number, text in enumerate(raw.elements(document["images"], file.source), start=1):
+    for number, text in enumerate(raw.elements(document["images"], file.source.name), start=1):
         where = file.place(number)
         record = raw.value(text, where)
         if not isinstance(record, dict):
@@ -77,7 +78,7 @@ def _objects(
     objects: dict[str, list[Box]] = {id: [] for id in images.lines}
     numbers: dict[Any, int] = {}
     strangers: list[tuple[str, str]] = []
-    texts = enumerate(raw.elements(document["annotations"], file.source), start=1)
+    texts = enumerate(raw.elements(document["annotations"], file.source.name), start=1)
     for chunk, each in box_records(texts, replace(file, chosen={})):
         ids = []
         for (number, _), one in zip(chunk, each, strict=True):

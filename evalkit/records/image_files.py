@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -18,7 +19,9 @@ from evalkit.records.fields import ABSENT, FieldNames, shown, text_id
 from evalkit.records.formats import format_of, place
 from evalkit.records.joining import Line, Records
 from evalkit.records.kinds import Aliases
-from evalkit.records.masks import Size
+from evalkit.records.masks import image_size
+from evalkit.records.parquet import read_parquet
+from evalkit.records.source import Source
 
 Numbered = Iterator[tuple[int, Any]]  # (number from 1, a JSON text or a plain value)
 
@@ -34,7 +37,7 @@ class ImageFile:
     chosen: `--field`; seen: takes the names of the fields that there are.
     """
 
-    source: str
+    source: Source
     form: str
     chosen: Mapping[str, str]
     clusters: bool
@@ -47,14 +50,21 @@ class ImageFile:
         return Records(self.source, self.form)
 
 
-def opened(source: str, chosen: str | None) -> tuple[str, raw.Fields | None, Numbered]:
-    """(format, a whole COCO file or None, the records)."""
+def opened(
+    source: Source, chosen: str | None, named: Collection[str]
+) -> tuple[str, raw.Fields | None, Numbered]:
+    """(format, a whole COCO file or None, the records). named: the fields that are needed."""
     form = format_of(source, chosen)
     if form == "json":
         return form, *raw.read_json(source)
     if form == "jsonl":
         return form, None, raw.read_json_lines(source)
-    raise UsageError(f"{source}: boxes are read from JSON; name the file .json or .jsonl")
+    if form == "parquet":
+        rows = read_parquet(source, {*named, *BoxRecord.__struct_encode_fields__})
+        return form, None, ((number, json.dumps(row)) for number, row in rows)
+    raise UsageError(
+        f"{source}: boxes are read from JSON and Parquet; name the file .json, .jsonl or .parquet"
+    )
 
 
 def read_images(
@@ -82,7 +92,7 @@ def read_images(
 
 def is_box(record: Mapping[str, Any]) -> bool:
     """Whether a record is one box and not an image."""
-    return any(name in record for name in ("bbox", "box", "segmentation"))
+    return boxes.is_box(record)
 
 
 def _by_box(records: Numbered, file: ImageFile, reader: BoxReader) -> dict[str | None, Records]:
@@ -215,14 +225,8 @@ def _system(names: FieldNames, record: Mapping[str, Any], where: str) -> str | N
 
 
 def _plain(found: Any, where: str) -> Any:
-    return found if found is ABSENT else raw.value(found, where)
-
-
-def image_size(record: Mapping[str, Any]) -> Size | None:
-    height, width = record.get("height"), record.get("width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
+    """Decoded once: a text that looks like JSON stays one."""
+    return raw.value(found, where) if isinstance(found, msgspec.Raw) else found
 
 
 def _read(reader: BoxReader, records: Sequence[BoxRecord], id: str, where: str) -> tuple[Box, ...]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from evalkit.errors import UsageError, did_you_mean
-from evalkit.records import box_values, boxes, labels, numbers, text
+from evalkit.records import box_checks, box_values, boxes, labels, numbers, text
 from evalkit.records.example import Example
 from evalkit.records.fields import PREDICTION_FILE, REFERENCE_FILE
 
@@ -87,6 +87,7 @@ KINDS = {
         ("annotations", "objects"),
         either=("boxes",),
         absent=True,
+        remarks=box_checks.remarks,
     ),
 }
 
@@ -95,6 +96,17 @@ def kind(name: str) -> Kind:
     if name not in KINDS:
         raise UsageError(f'no kind of record is called "{name}"{did_you_mean(name, KINDS)}')
     return KINDS[name]
+
+
+def every_name() -> frozenset[str]:
+    """All names that a field with a meaning may go by."""
+    aliases = (
+        names
+        for one in KINDS.values()
+        for file in (one.prediction_file(True), one.prediction_file(False), one.reference_file())
+        for names in file.values()
+    )
+    return frozenset(name for names in aliases for name in names)
 
 
 def with_box_format(found: Kind, box_format: str | None) -> Kind:
@@ -141,5 +153,5 @@ def _boxed(record: Mapping[str, Any]) -> bool:
     own = KINDS["boxes"].prediction_file(separate_references=True)["prediction"]
     found = next((record[name] for name in own if name in record), None)
     if found is None:
-        return any(name in record for name in boxes.OWN_FIELDS)
+        return boxes.is_box(record)
     return boxes.is_boxes(found)

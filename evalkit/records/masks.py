@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Size = tuple[int, int]  # height, width
+FARTHEST = 1_000_000  # pixels; far beyond it pycocotools ends the process
 
 
 class _RunLengths(msgspec.Struct):
@@ -26,6 +27,13 @@ class _RunLengths(msgspec.Struct):
 
 _PLAIN = msgspec.json.Decoder(_RunLengths)
 _POLYGONS = msgspec.json.Decoder(list[list[float]])
+
+
+def image_size(record: Mapping[str, Any]) -> Size | None:
+    height, width = record.get("height"), record.get("width")
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return height, width
+    return None
 
 
 def mask(segmentation: bytes, size: Size | None) -> Mask | None:
@@ -43,8 +51,10 @@ def mask(segmentation: bytes, size: Size | None) -> Mask | None:
             "a segmentation must be polygons, [[x, y, …], …], or run lengths, "
             f'{{"size": [height, width], "counts": …}} ({error})'
         ) from None
-    if any(len(one) < 4 or len(one) % 2 for one in polygons):
-        raise DataError("a polygon must be a list of corners, [x, y, x, y, x, y, …]")
+    if any(len(one) < 6 or len(one) % 2 for one in polygons):
+        raise DataError("a polygon must be a list of corners, three or more: [x, y, x, y, x, y, …]")
+    if any(max(one) > FARTHEST or min(one) < -FARTHEST for one in polygons):
+        raise DataError(f"a corner of a polygon lies more than {FARTHEST:,} pixels away")
     if not polygons or size is None:
         return None
     return Mask(size, polygons=msgspec.json.encode(polygons).decode())
@@ -59,12 +69,38 @@ def _code(code: _RunLengths, size: Size | None) -> Mask:
         )
     if isinstance(code.counts, str):
         return Mask(code.size, code.counts)
-    if min(code.counts, default=0) < 0 or sum(code.counts) != code.size[0] * code.size[1]:
+    if min(code.counts, default=0) < 0:
+        raise DataError(f"the run lengths hold a negative one, {min(code.counts)}")
+    if sum(code.counts) != code.size[0] * code.size[1]:
         raise DataError(
             f"the run lengths add up to {sum(code.counts):,}, not to the "
             f"{code.size[0] * code.size[1]:,} pixels of {code.size[0]} x {code.size[1]}"
         )
     return Mask(code.size, compressed(code.counts))
+
+
+def of_pixels(value: Any) -> dict[str, Any]:
+    """Run lengths of an array of numpy or torch [height, width]; DataError where it is another."""
+    import numpy as np
+
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    if value.ndim != 2:
+        shape = " x ".join(map(str, value.shape))
+        raise DataError(f"the pixels of a mask are wanted as [height, width], not as {shape}")
+    pixels = np.asarray(value == 1)
+    if not np.asarray((value == 0) | (value == 1)).all():
+        raise DataError("the pixels of a mask are true or false (1 or 0); apply a threshold first")
+    return {"size": list(pixels.shape), "counts": compressed(lengths(pixels))}
+
+
+def lengths(pixels: NDArray[np.bool_]) -> list[int]:
+    """pixels [height, width] -> runs of unset and set pixels by turns, column by column."""
+    import numpy as np
+
+    flat = pixels.ravel(order="F")
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    runs: list[int] = np.diff(np.concatenate([[0], edges, [len(flat)]])).tolist()
+    return [0, *runs] if flat[:1].any() else runs
 
 
 def compressed(counts: Sequence[int]) -> str:

@@ -28,12 +28,12 @@ def value(text: Any, where: str) -> Any:
     where they are.
     """
     if not isinstance(text, str | bytes | msgspec.Raw):
-        return text
+        return _unicode(text, where)
     content = bytes(text) if isinstance(text, msgspec.Raw) else text
     try:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _lenient(content, where)
+        return _unicode(_lenient(content, where), where)
     except RecursionError:
         raise DataError("nested too deeply to be a record", where) from None
 
@@ -48,6 +48,16 @@ def _lenient(content: str | bytes, where: str) -> Any:
         raise DataError(f"not valid JSON: {error}", where) from None
     except RecursionError:
         raise DataError("nested too deeply to be a record", where) from None
+
+
+def _unicode(found: Any, where: str) -> Any:
+    """DataError for half of a surrogate pair, which the lenient parser lets pass."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        raise DataError(f"a text is not valid Unicode: it holds {half!a}", where) from None
+    return found
 
 
 def fields(text: Any, where: str) -> Fields:

@@ -16,6 +16,7 @@ from evalkit.results import Result
 
 Record = Mapping[str, Any]
 WIDE = 200  # columns where the output is not a terminal
+NAMED = 3  # of the values that are undefined
 _PROBE = Console(width=10_000, force_terminal=False)
 
 
@@ -204,13 +205,11 @@ def notes(results: Sequence[Result]) -> Iterator[str]:
             subject = f"{warning['metric']}: " if warning["metric"] else ""
             message = f"{subject}{warning['message']}"
             seen.setdefault((warning["code"], subject), []).append(f"{place}: {message}")
+        for label, status, text in _without_value(result):
+            seen.setdefault((status, label), []).append(text)
         for record in result.scores:
-            if record["slice"] is None and record["status"] != "ok":
-                text = f"{result.system}: {record['label']}: {record['status']}: {record['reason']}"
-                texts = seen.setdefault((record["status"], record["label"]), [])
-                if text not in texts:
-                    texts.append(text)
-            elif record["interval"] is None and record["interval_reason"] != "not asked for":
+            asked = record.get("interval_reason", "not asked for") != "not asked for"
+            if record["interval"] is None and asked:
                 text = (
                     f"{result.system}: {record['label']} {_slice_name(record) or ''}".rstrip()
                     + f": no interval: {record['interval_reason']}"
@@ -219,6 +218,34 @@ def notes(results: Sequence[Result]) -> Iterator[str]:
     for (_, _), messages in seen.items():
         more = f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else ""
         yield plain(messages[0] + more)
+
+
+def _without_value(result: Result) -> Iterator[tuple[str, str, str]]:
+    """(metric, status, a line) of what the whole set leaves without a value, then of the slices."""
+    whole: dict[tuple[str, str, str], list[str]] = {}
+    parts: dict[str, list[str]] = {}
+    for record in result.scores:
+        if record["status"] == "ok":
+            continue
+        label, status = record["label"], record["status"]
+        if record["slice"] is None:
+            whole.setdefault((label, status, record["reason"]), []).append(record["output"])
+        elif status == "undefined":
+            parts.setdefault(label, []).append(f"{record['output']} of {_slice_name(record)}")
+    for (label, status, reason), names in whole.items():
+        some = len(names) < sum(
+            one["label"] == label and one["slice"] is None for one in result.scores
+        )
+        what = f" {_some(names)}" if some and status == "undefined" else ""
+        yield label, status, f"{result.system}: {label}:{what} {status}: {reason}"
+    for label, names in parts.items():
+        text = f"{result.system}: {label}: undefined in slices: {_some(names)}"
+        yield label, "undefined in slices", text
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def listing(rows: Iterable[tuple[str, str]]) -> Table:

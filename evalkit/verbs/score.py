@@ -54,9 +54,10 @@ def score(
     Parameters
     ----------
     predictions : [n] texts, labels, probabilities (label -> probability, or a list), or numbers;
-        of boxes one dict per image: boxes [k, 4], labels [k], scores [k].
+        of boxes one dict per image: boxes [k, 4], labels [k], scores [k], masks [k, height, width].
     references : [n], each a reference or a list of several; of boxes one dict per image, or a
-        list with one per annotator: boxes, labels, and where known crowd (iscrowd) and area.
+        list with one per annotator: boxes, labels, and where known crowd (or difficult), area,
+        masks.
     metrics : names with parameters (`"chrf:word_order=2"`), metrics, or torchmetrics objects;
         default: the protocol's.
     protocol : name or path; default: the one for the kind of record.

@@ -233,7 +233,10 @@ def _records(
 def _resample_remarks(built: Built, measured: Measured | None, part: Slice) -> Iterator[Record]:
     if measured is None or built.table is None or not len(measured.resamples.values):
         return
-    for code, message in built.metric.resample_remarks(built.table, measured.resamples.values):
+    table = built.table if part.chosen is None else built.table.take(part.chosen)
+    unit_of = part.units.unit_of if part.units.clustered else None
+    values = measured.resamples.values
+    for code, message in built.metric.resample_remarks(table, values, unit_of):
         place = {"metric": built.metric.label, "output": None, "slice": part.name}
         yield {**place, "code": code, "message": message}
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from evalkit.errors import MetricError
+from evalkit.errors import DataError, MetricError, UsageError, counted
 from evalkit.records.example import Example
 from evalkit.records.kinds import kind, with_box_format
+from evalkit.records.reading import ReadOptions, read_systems
 from evalkit.table import Floats, Ints
 from evalkit.vision.columns import Bools, Columns
 from evalkit.vision.images import fit_labels, only_annotator, require_scores
@@ -102,18 +104,33 @@ def assign(pairs: Pairs, detections: int, crowd: Bools, iou: float) -> Ints:
 
 
 def best_threshold(
-    predictions: Sequence[object],
-    references: Sequence[object],
+    predictions: Sequence[object] | str | Path,
+    references: Sequence[object] | str | Path,
     *,
-    box_format: str,
+    box_format: str | None = None,
     iou: float = 0.5,
 ) -> tuple[float, float]:
     """(score, F1): the lowest score to count, for the highest F1 of all boxes of these images.
 
     Find it on other images than those that are scored with it: on the same ones F1 is too good.
-    predictions, references, box_format: as for `evalkit.score`. Of equal F1 the highest score.
-    Raises DataError, and MetricError where there is no detection or no object.
+    predictions, references: two files, as for `evalkit score`, or two lists, which want box_format,
+    as for `evalkit.score`. Of equal F1 the highest score.
+    Raises DataError, UsageError, and MetricError where there is no detection or no object.
     """
+    if isinstance(predictions, str | Path) and isinstance(references, str | Path):
+        files = [str(predictions)], [str(references)]
+        systems = read_systems(*files, ReadOptions(box_format=box_format), "boxes")
+        if len(systems) > 1:
+            names = ", ".join(one.name for one in systems)
+            raise DataError(f"one system is wanted, but here are {names}", files[0][0])
+        return best_threshold_of(systems[0].examples, iou)
+    if isinstance(predictions, str | Path) or isinstance(references, str | Path):
+        raise UsageError("best_threshold wants two files or two lists, not one of each")
+    if len(predictions) != len(references):
+        raise DataError(
+            f"references of {counted(len(references), 'image')} for predictions of "
+            f"{counted(len(predictions), 'image')}"
+        )
     boxes = with_box_format(kind("boxes"), box_format)
     examples = [
         Example(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +36,13 @@ class Columns:
     def of(cls, boxes: Sequence[Sequence[Box]], labels: Mapping[str, int]) -> Columns:
         """One sequence of boxes per image; labels: their numbers, -1 for any other."""
         flat = [box for own in boxes for box in own]
+        sides = [one.box for one in flat]
         nan = float("nan")
         return cls(
             len(boxes),
             np.repeat(np.arange(len(boxes)), [len(own) for own in boxes]),
             np.array([labels.get(one.label, -1) for one in flat], np.int64),
-            np.array([one.box for one in flat], np.float64).reshape(-1, 4),
+            np.fromiter(chain.from_iterable(sides), np.float64, 4 * len(flat)).reshape(-1, 4),
             np.array([nan if one.score is None else one.score for one in flat], np.float64),
             np.array([one.crowd for one in flat], np.bool_),
             np.array([nan if one.area is None else one.area for one in flat], np.float64),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 
 from evalkit.errors import MetricError, counted
@@ -37,7 +39,34 @@ def require_scores(metric: str, examples: Sequence[Example]) -> None:
             )
 
 
+def require_masks(metric: str, examples: Sequence[Example]) -> None:
+    """MetricError where a detection or an object has no mask."""
+    for example in examples:
+        sides = {"detection": [example.prediction], "reference": example.references}
+        for side, several in sides.items():
+            if any(box.mask is None for boxes in several for box in boxes):
+                raise MetricError(
+                    f'{metric}: id "{example.id}" has a {side} without a mask, which iou=segm '
+                    "needs; polygons are one where the width and height of the image are given"
+                )
+
+
 def require_share(metric: str, name: str, value: float) -> None:
     """MetricError where an overlap is not above 0 and at most 1."""
     if not 0 < value <= 1:
         raise MetricError(f"{metric}: {name} lies above 0 and is at most 1, not {value:g}")
+
+
+def require_threshold(metric: str, value: float) -> None:
+    """MetricError where a score is not finite."""
+    if not math.isfinite(value):
+        raise MetricError(f"{metric}: threshold is a finite score, not {value:g}")
+
+
+def refuse_best(metric: str, text: str) -> None:
+    """MetricError where the parameters on the command line ask for the best threshold."""
+    if re.search(r"\bthreshold=best\b", text):
+        raise MetricError(
+            f"{metric}: threshold is a number; find the best one on other data with "
+            "evalkit.vision.assignment.best_threshold(RESULTS, INSTANCES), and name it here"
+        )

@@ -36,11 +36,11 @@ class Kept:
     def of(cls, detections: Columns, labels: int, most: int) -> Kept:
         images = detections.images
         unknown = np.bincount(detections.image[detections.label < 0], minlength=images)
-        known = detections.take(np.flatnonzero(detections.label >= 0)).sorted(by_score=True)
-        rank = places(known.cells(labels))
-        cut = np.bincount(known.image[rank >= most], minlength=images)
-        kept = np.flatnonzero(rank < most)
-        return cls(known.take(kept), rank[kept], unknown, cut)
+        order = np.lexsort((-detections.score, detections.label, detections.image))
+        order = order[detections.label[order] >= 0]
+        rank = places(detections.cells(labels)[order])
+        cut = np.bincount(detections.image[order[rank >= most]], minlength=images)
+        return cls(detections.take(order[rank < most]), rank[rank < most], unknown, cut)
 
 
 def rows(kept: Kept, matches: Matches, objects: Columns, counted: Array) -> list[Floats]:
@@ -164,6 +164,13 @@ class Outcomes:
                 table.rows[cells, LEADING:].astype(np.int64),
             ),
         )
+
+
+def label_images(table: Table) -> tuple[Ints, Ints]:
+    """(label [c], image [c]) of every label that has objects, of any area, in an image."""
+    rows = table.rows
+    found = np.flatnonzero((rows[:, 0] > NONE) & (rows[:, 2] == NONE) & (rows[:, LEADING] > 0))
+    return rows[found, 0].astype(np.int64), table.owner[found]
 
 
 def scores(table: Table) -> Floats:

@@ -49,7 +49,7 @@ def box_iou(detection: Floats, object: Floats, crowd: Bools) -> Floats:
     shared = shared_width * shared_height
     area = width * height
     union = np.where(crowd, area, area + across * down - shared)
-    overlap = (shared_width > 0) & (shared_height > 0)
+    overlap = (shared_width > 0) & (shared_height > 0) & (union > 0)
     return np.asarray(np.divide(shared, union, out=np.zeros(len(shared)), where=overlap))
 
 
@@ -79,9 +79,7 @@ def mask_areas(found: Masks) -> Floats:
 
 
 def _codes(found: Masks) -> list[dict[str, Any]]:
-    """As pycocotools wants them; MetricError where one is missing."""
-    if any(mask is None for mask in found):
-        raise MetricError("iou=segm needs a mask for every detection and every reference")
+    """As pycocotools wants them."""
     return [masks.run_lengths(mask) for mask in found]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,24 @@ def foreign_folder(folder: Path) -> None:
     (place / "thesis.tex").write_text("years of work")
 
 
+def zstd(name: str, content: str, cut: int = 0) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        zstandard = pytest.importorskip("zstandard", reason="reading .zst needs the extra io")
+        packed = zstandard.compress(content.encode())
+        (folder / name).write_bytes(packed[: len(packed) - cut])
+
+    return prepare
+
+
+def parquet(**columns: list[object]) -> Callable[[Path], object]:
+    def prepare(folder: Path) -> None:
+        pa = pytest.importorskip("pyarrow", reason="reading Parquet needs the extra io")
+        write = pytest.importorskip("pyarrow.parquet").write_table
+        write(pa.table(columns), folder / "preds.parquet")
+
+    return prepare
+
+
 BOX: dict[str, object] = {"image_id": 7, "category_id": 3, "bbox": [60, 50, 9, 9], "score": 0.5}
 OBJECT: dict[str, object] = {**BOX, "id": 1, "area": 80}
 INSTANCES: dict[str, object] = {
@@ -94,6 +114,8 @@ def boxes(*detections: dict[str, object], **instances: object) -> Callable[[Path
 BOXES = ("score", "results.json", "--refs", "instances.json", "--metric", "coco_ap")
 PLAIN = ("score", "preds.txt", "--refs", "refs.txt", "--metric", "bleu")
 ALONE = ("score", "preds.jsonl", "--metric", "bleu")
+ZSTD = ("score", "preds.jsonl.zst", "--refs", "refs.jsonl")
+PARQUET = ("score", "preds.parquet", "--refs", "refs.jsonl")
 CASES = [
     Case(
         "missing file",
@@ -123,6 +145,125 @@ CASES = [
         "damaged",
         writes("preds.jsonl.gz", lines(PREDS)),
         ("score", "preds.jsonl.gz", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "truncated zstd",
+        "preds.jsonl.zst",
+        r"damaged after line \d+ \(cut off\); copy or make it again",
+        zstd("preds.jsonl.zst", lines(MANY), cut=40),
+        ZSTD,
+    ),
+    Case(
+        "not zstd at all",
+        "preds.jsonl.zst",
+        "damaged after line 0 .*copy or make it again",
+        writes("preds.jsonl.zst", lines(PREDS)),
+        ZSTD,
+    ),
+    Case(
+        "nothing in zstd", "preds.jsonl.zst", "the file is empty", zstd("preds.jsonl.zst", ""), ZSTD
+    ),
+    Case(
+        "an error in a packed file",
+        "preds.jsonl.zst:2",
+        "not valid JSON",
+        zstd("preds.jsonl.zst", lines(PREDS[:1]) + "{\n"),
+        ZSTD,
+    ),
+    Case(
+        "bzip2",
+        "preds.jsonl",
+        "a bzip2 file; unpack it first",
+        writes("preds.jsonl", bz2.compress(lines(PREDS).encode())),
+    ),
+    Case(
+        "no Parquet",
+        "preds.parquet",
+        "not a Parquet file, or a damaged one .*copy or make it again",
+        writes("preds.parquet", lines(PREDS)),
+        PARQUET,
+    ),
+    Case(
+        "an empty file of Parquet",
+        "preds.parquet",
+        "the file is empty",
+        writes("preds.parquet", ""),
+        PARQUET,
+    ),
+    Case(
+        "Parquet without rows",
+        "preds.parquet",
+        "no records in this file",
+        parquet(id=[], prediction=[]),
+        PARQUET,
+    ),
+    Case(
+        "Parquet with other columns",
+        "preds.parquet:1",
+        r'no prediction in this record \(its fields: "id", "sentence"\).*--field prediction=FIELD',
+        parquet(id=["1"], sentence=["x"]),
+        PARQUET,
+    ),
+    Case(
+        "Parquet with a null",
+        "preds.parquet:2",
+        "the prediction is null",
+        parquet(id=["1", "2"], prediction=["x", None]),
+        PARQUET,
+    ),
+    Case(
+        "Parquet with numbers for ids",
+        "preds.parquet:1",
+        "the id must be a string or a whole number, not 1.5",
+        parquet(id=[1.5], prediction=["x"]),
+        PARQUET,
+    ),
+    Case(
+        "Parquet by another name",
+        "preds.txt",
+        "not text but a Parquet file; name it .parquet, or say --format parquet",
+        lambda folder: (
+            parquet(id=[*range(300)], prediction=["\u00e9"] * 300)(folder),
+            (folder / "preds.parquet").rename(folder / "preds.txt"),
+        ),
+        ("score", "preds.txt", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "nothing on standard input",
+        "<stdin>",
+        "nothing on standard input, which can be read only once",
+        command=("score", "-", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "standard input twice",
+        "",
+        "standard input, which can be read only once; name a file",
+        command=("score", "-", "--refs", "-"),
+    ),
+    Case(
+        "an unknown file system",
+        "",
+        'https3://bucket/preds.jsonl: no file system is called "https3"; did you mean "https"',
+        command=("score", "https3://bucket/preds.jsonl", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "no driver for a file system",
+        "s3://bucket/preds.jsonl",
+        "s3:// needs s3fs: pip install s3fs",
+        lambda folder: find_spec("s3fs") and pytest.skip("s3fs is installed"),
+        ("score", "s3://bucket/preds.jsonl", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "a URL that leads nowhere",
+        "memory://bucket/preds.jsonl",
+        "no such file; check the address",
+        command=("score", "memory://bucket/preds.jsonl", "--refs", "refs.jsonl"),
+    ),
+    Case(
+        "references of a URL that leads nowhere",
+        "file:///nowhere/refs.jsonl",
+        "no such file",
+        command=("score", "preds.jsonl", "--refs", "file:///nowhere/refs.jsonl"),
     ),
     Case(
         "invalid UTF-8",
@@ -678,7 +819,7 @@ def test_bad_input(case: Case, tmp_path: Path, evalkit_command: Command) -> None
     (tmp_path / "refs.jsonl").write_text(lines(REFS))
     case.prepare(tmp_path)
     before = listing(tmp_path)
-    done = evalkit_command(*case.command, "--json")
+    done = evalkit_command(*case.command, "--json", input="")
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     message = line.removeprefix("evalkit: error: ")

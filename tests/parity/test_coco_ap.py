@@ -155,6 +155,33 @@ def test_an_annotation_with_id_0_is_an_object_like_any_other() -> None:
     assert abs(ours[0] - pycocotools(renumbered, results)[2][0]) > 0.01
 
 
+@pytest.mark.parametrize("iou", ["bbox", "segm"])
+def test_areas_are_of_what_is_matched(data: Path, iou: str) -> None:
+    """pycocotools takes the areas of results from their masks, where these come alone, and from
+    their boxes, where these come too; told of the others', it agrees.
+    """
+    folder = data / "coco-val2014-100"
+    if not folder.is_dir():
+        pytest.skip(f"EVALKIT_TEST_DATA: no folder {folder}")
+    from pycocotools import mask as library
+
+    instances, results = (
+        json.loads(gzip.decompress((folder / f"instances_val2014_{name}.json.gz").read_bytes()))
+        for name in ("100", "fakesegm100_results")
+    )
+    boxes = [library.toBbox(one["segmentation"]).tolist() for one in results]
+    both = [{**one, "bbox": box} for one, box in zip(results, boxes, strict=True)]
+    plain = [{key: part for key, part in one.items() if key != "segmentation"} for one in both]
+    misled, told = (results, plain) if iou == "bbox" else (both, results)
+    metric = catalogue.metric(f"coco_ap:iou={iou}")
+    ours = values(metric, build(metric, system(instances, both)))[0, :12]
+    assert ours == pytest.approx(pycocotools(instances, told, iou)[2], rel=0, abs=1e-12)
+    differs = np.abs(ours - pycocotools(instances, misled, iou)[2]) > 1e-3
+    sized = [3, 4, 5, 9, 10, 11]
+    assert differs[sized].any()
+    assert not np.delete(differs, sized).any()
+
+
 def counts_of(instances: Document, table: Table, seed: int) -> tuple[Ints, Ints]:
     """How often each image counts: in order of the file, and of the table."""
     counts = np.random.default_rng(seed).poisson(1.0, len(instances["images"]))

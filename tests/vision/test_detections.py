@@ -286,8 +286,10 @@ def test_what_coco_ap_refuses(example: Example, says: str) -> None:
 
 def test_masks_that_are_missing_or_of_another_size() -> None:
     metric = catalogue.metric("coco_ap:iou=segm")
-    with pytest.raises(MetricError, match="needs a mask for every detection"):
-        build(System("none", [image([cat(0, 0.5)], [cat(0)])]), metric)
+    masked = cat(0, 0.5, mask=Mask((2, 2), "04"))
+    for predicted, side in ((cat(0, 0.5), "detection"), (masked, "reference")):
+        with pytest.raises(MetricError, match=f'id "1" has a {side} without a mask'):
+            build(System("none", [image([predicted], [cat(0)])]), metric)
     pytest.importorskip("pycocotools", reason="pycocotools is not installed (extra `detection`)")
     from pycocotools import mask as library
 
