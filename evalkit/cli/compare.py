@@ -27,7 +27,7 @@ def compare(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", "-m", help="For prediction files; repeatable."),
+        typer.Option("--metric", "-m", help="Of those that all have, or for files; repeatable."),
     ] = None,
     protocol: Annotated[
         str | None, typer.Option("--protocol", "-p", help="For prediction files.")
@@ -69,6 +69,12 @@ def compare(
     ] = None,
     form: Annotated[str | None, rare("--format", help="Of prediction files.")] = None,
     box_format: Annotated[str | None, rare("--box-format", help="xywh or xyxy.")] = None,
+    allow_missing: Annotated[
+        bool, rare("--allow-missing", help="Score missing predictions as empty.")
+    ] = False,
+    only_predicted: Annotated[
+        bool, rare("--only-predicted", help="Leave out references without a prediction.")
+    ] = False,
     most: Annotated[int, rare("--top", help="Examples either way.", min=1)] = 10,
     swaps: Annotated[int, rare("--swaps", help="Of the test by randomisation.")] = 10_000,
     resamples: Annotated[int, rare("--resamples", help="Draws per interval.")] = 2000,
@@ -112,6 +118,8 @@ def compare(
         fields=tuple(field or ()),
         format=form,
         box_format=box_format,
+        allow_missing=allow_missing,
+        only_predicted=only_predicted,
         cluster=cluster,
         slices=tuple(slice or ()),
         seed=seed,

@@ -20,7 +20,8 @@ SHOWN = 60  # characters of a text
 
 
 def comparison_page(comparison: Comparison, width: int = WIDE) -> Group:
-    parts: list[Table | Text] = [_differences(comparison), *_footnotes(comparison)]
+    parts: list[Table | Text] = [_differences(comparison), *_margins(_shown(comparison))]
+    parts += _footnotes(comparison)
     if comparison.rankings:
         parts += [Text(""), _rankings(comparison.rankings)]
         parts += _ranking_notes(comparison.rankings[0])
@@ -38,17 +39,16 @@ def _differences(comparison: Comparison) -> Table:
     title = f"{comparison.document['set']}: difference to {comparison.baseline}"
     table = Table(title=Text(plain(title)), title_justify="left", title_style="bold", box=None)
     sliced = any(record["slice"] for record in records)
-    margins = any(record["margin"] for record in records)
-    for heading in ("metric", "system", *(["slice"] if sliced else [])):
+    for heading in ("metric", "system"):
         table.add_column(heading, overflow="fold")
+    if sliced:
+        table.add_column("slice", no_wrap=True)
     corrected = CORRECTED.get(comparison.document["options"]["correction"])
     for heading in ("value", "difference", "p", *([f"p ({corrected})"] if corrected else [])):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    if margins:
-        table.add_column("within the margin", overflow="fold")
     for record in records:
-        cells = _cells(record, sliced=sliced, margins=margins, corrected=corrected is not None)
+        cells = _cells(record, sliced=sliced, corrected=corrected is not None)
         table.add_row(*map(_text, cells))
     return table
 
@@ -57,7 +57,7 @@ def _text(cell: str | Text) -> Text:
     return cell if isinstance(cell, Text) else Text(plain(cell))
 
 
-def _cells(record: Record, *, sliced: bool, margins: bool, corrected: bool) -> Iterator[str | Text]:
+def _cells(record: Record, *, sliced: bool, corrected: bool) -> Iterator[str | Text]:
     yield f"{name_of(record)} {'↑' if record['higher_is_better'] else '↓'}"
     yield record["system"]
     if sliced:
@@ -72,8 +72,6 @@ def _cells(record: Record, *, sliced: bool, margins: bool, corrected: bool) -> I
     if corrected:
         yield p_text(record["test"], "p_adjusted")
     yield Text(record["verdict"] or "", style=STYLES.get(record["verdict"] or "", ""))
-    if margins:
-        yield _margin(record["margin"], digits)
 
 
 def _difference(record: Record, digits: int) -> Text:
@@ -101,14 +99,22 @@ def p_text(test: Record | None, key: str) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 
-def _margin(found: Record | None, digits: int) -> str:
-    if found is None:
-        return ""
-    words = {"yes": "not worse", "no": "worse", "undecided": "undecided"}
+def _margins(records: Sequence[Record]) -> Iterator[Text]:
+    """A line each: a verdict on its own, whatever the other tests."""
+    words = {"yes": "lost less", "no": "lost more", "undecided": "undecided"}
     equal = {"yes": ", equivalent", "no": ", not equivalent", "undecided": ""}
-    return (
-        f"{found['margin']:.{digits}f}: {words[found['non_inferior']]}" + equal[found["equivalent"]]
-    )
+    for record in records:
+        if (found := record["margin"]) is None:
+            continue
+        place = " ".join(filter(None, (name_of(record), slice_of(record))))
+        yield Text(
+            plain(
+                f"{record['system']}: {place}: margin {found['margin']:g}: "
+                f"{words[found['non_inferior']]}{equal[found['equivalent']]} (gain at least "
+                f"{found['low']:+.{digits_of(record)}f}, at most "
+                f"{found['high']:+.{digits_of(record)}f}, each one-sided {found['level']:.0%})"
+            )
+        )
 
 
 def _footnotes(comparison: Comparison) -> Iterator[Text]:
@@ -131,7 +137,8 @@ def _footnotes(comparison: Comparison) -> Iterator[Text]:
             known = hardest.setdefault(name_of(record), record)
             if found["difference"] > known["detectable"]["difference"]:
                 hardest[name_of(record)] = record
-    yield from (_dim(_detectable(record)) for record in hardest.values())
+    others = len(comparison.systems) > 1
+    yield from (_dim(_detectable(record, others=others)) for record in hardest.values())
 
 
 def _tests(records: Sequence[Record]) -> Iterator[Text]:
@@ -157,7 +164,7 @@ def _runs_and_folds(records: Sequence[Record]) -> Iterator[Text]:
         if "seed_share" in bounds:
             runs = bounds["runs"]
             spread = (bounds["run_deviation"][side] for side in ("baseline", "system"))
-            told = " and ".join("?" if one is None else f"{one:.{digits}f}" for one in spread)
+            told = " and ".join("unknown" if one is None else f"{one:.{digits}f}" for one in spread)
             yield _dim(
                 f"{name}: {runs['baseline']} and {runs['system']} runs, "
                 f"{bounds['seed_share']:.0%} of the variance of the difference is between runs "
@@ -170,14 +177,18 @@ def _runs_and_folds(records: Sequence[Record]) -> Iterator[Text]:
             )
 
 
-def _detectable(record: Record) -> str:
+def _detectable(record: Record, *, others: bool) -> str:
     found, digits = record["detectable"], digits_of(record)
-    unit = record["interval"]["unit"]
-    return (
-        f"{name_of(record)}: at this size a difference below {found['difference']:.{digits}f} is "
-        f"seen in fewer than {100 * found['power']:g} of 100 tries; about "
-        f"{counted(found['units'], unit)} would show {found['wanted']:g}"
+    noisiest = f" ({record['system']}, the noisiest)" if others else ""
+    line = (
+        f"{name_of(record)}{noisiest}: at this size a difference below "
+        f"{found['difference']:.{digits}f} is seen in fewer than {100 * found['power']:g} of 100 "
+        "tries of one test"
     )
+    if found["units"] is None:
+        return line
+    units = counted(found["units"], record["interval"]["unit"])
+    return f"{line}; about {units} would show {found['wanted']:g}"
 
 
 def _rankings(rankings: Sequence[Record]) -> Table:
@@ -186,7 +197,11 @@ def _rankings(rankings: Sequence[Record]) -> Table:
     table.add_column("cluster", justify="right")
     table.add_column("system", overflow="fold")
     table.add_column("value", justify="right")
-    table.add_column("best", justify="right")
+    drawn = any(
+        one["probability_best"] is not None for ranking in rankings for one in ranking["order"]
+    )
+    if drawn:
+        table.add_column("best", justify="right")
     for ranking in rankings:
         heading = f"{name_of(ranking)} {'↑' if ranking['higher_is_better'] else '↓'}"
         for place, one in enumerate(ranking["order"]):
@@ -195,7 +210,7 @@ def _rankings(rankings: Sequence[Record]) -> Table:
                 Text(str(one["cluster"])),
                 Text(plain(one["system"])),
                 Text(f"{one['value']:.{digits_of(ranking | one)}f}"),
-                Text("" if (best := one["probability_best"]) is None else f"{best:.0%}"),
+                *([Text(f"{one['probability_best'] or 0:.0%}")] if drawn else []),
             )
     return table
 
@@ -203,9 +218,11 @@ def _rankings(rankings: Sequence[Record]) -> Table:
 def _ranking_notes(ranking: Record) -> Iterator[Text]:
     found = CORRECTED.get(ranking["correction"])
     corrected = f" ({found})" if found else ""
+    drawn = ranking["order"][0]["probability_best"] is not None
+    best = "; best: share of the resamples it leads" if drawn else ""
     yield _dim(
         "every system of a cluster is better than every one of the clusters below, by tests of "
-        f"{counted(ranking['pairs'], 'pair')}{corrected}; best: share of the resamples it leads"
+        f"{counted(ranking['pairs'], 'pair')}{corrected}{best}"
     )
 
 
@@ -244,6 +261,10 @@ def notes(comparison: Comparison) -> Iterable[str]:
         if record.get("interval_reason") and not record["detail"]:
             place = " ".join(filter(None, (name_of(record), slice_of(record))))
             yield plain(f"{record['system']}: {place}: no interval: {record['interval_reason']}")
+    said = set()
     for warning in comparison.document["warnings"]:
+        if (warning["system"], warning["message"]) in said:
+            continue
+        said.add((warning["system"], warning["message"]))
         place = f"{warning['system']}: " if warning["system"] else ""
         yield plain(f"{place}{warning['message']}")

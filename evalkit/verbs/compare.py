@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from evalkit.errors import UsageError, did_you_mean
@@ -23,6 +23,8 @@ from evalkit.verbs.ranking import rankings
 from evalkit.verbs.score_files import ScoreRequest
 
 SCHEMA = 1
+MOST_DRAWS = 10_000_000
+SMALLEST, LARGEST = 1e-9, 1e9  # of margins
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,14 @@ class CompareOptions:
             raise UsageError(f'no correction is called "{self.correction}"{hint}')
         if self.swaps < 100:
             raise UsageError(f"{self.swaps} swaps are too few; take at least 100")
-        if not 0 < self.power < 1:
-            raise UsageError(f"the power is a share such as 0.8, not {self.power}")
+        if not 0.5 < self.power < 1:
+            raise UsageError(f"the power is a share above 0.5 such as 0.8, not {self.power}")
+        if self.swaps > MOST_DRAWS or self.resamples > MOST_DRAWS:
+            raise UsageError(f"more than {MOST_DRAWS:,} swaps or resamples take days; take fewer")
+        if self.margins and self.level <= 0.5:
+            raise UsageError(f"--margin wants a level above 0.5, not {self.level:g}")
         for name, margin in self.margins:
-            if not margin > 0:
+            if not SMALLEST < margin < LARGEST:
                 value = f"{name}={margin:g}" if name else f"{margin:g}"
                 raise UsageError(
                     f"--margin {value}: a margin is the largest loss that does not matter, "
@@ -127,8 +133,10 @@ def compare_files(
     progress: Progress = silent,
 ) -> tuple[Comparison, list[str]]:
     """What the command does: read, score what is not scored, compare; and notes for the user."""
+    if options.on_common:
+        request = replace(request, only_predicted=True)
     entrants, notes = read_entrants(arguments, request, run_field=run_field, progress=progress)
-    comparison, more = compare_entrants(entrants, options, progress)
+    comparison, more = compare_entrants(entrants, options, progress, request.metrics)
     return comparison, notes + more
 
 
@@ -139,11 +147,15 @@ def compare_results(results: Sequence[Result], options: CompareOptions) -> Compa
 
 
 def compare_entrants(
-    entrants: Sequence[Entrant], options: CompareOptions, progress: Progress = silent
+    entrants: Sequence[Entrant],
+    options: CompareOptions,
+    progress: Progress = silent,
+    metrics: Sequence[str] = (),
 ) -> tuple[Comparison, list[str]]:
-    labels, notes = common_labels(entrants)
+    """metrics: of those that all have, the ones to compare; none: all."""
+    labels, notes = common_labels(entrants, metrics)
     if options.on_common:
-        entrants, note = on_common(entrants, labels, Builder(progress=progress))
+        entrants, note = on_common(entrants, labels, Builder(progress=progress), metrics)
         notes.append(note)
     require_pairs(entrants, labels)
     _require_margins(entrants[0].runs[0], labels, options)
@@ -151,7 +163,7 @@ def compare_entrants(
     found = list(compared(entrants, labels, work))
     differences = [record for one in found for record in one.differences]
     _correct(differences, options.correction)
-    _judge(differences, options.level)
+    _judge(differences, options.level, _identical(entrants))
     ranked = list(rankings(found, work))
     first = entrants[0].runs[0].document
     document = {
@@ -227,8 +239,17 @@ def _swaps_warnings(
         yield {"system": None, "label": None, "code": "few-swaps", "message": why}
 
 
-def _judge(differences: Sequence[dict[str, Any]], level: float) -> None:
-    """better, worse or "not shown": what the corrected p-value allows to say."""
+def _identical(entrants: Sequence[Entrant]) -> set[str]:
+    """Systems whose predictions are the baseline's."""
+    digests = {
+        one.name: [run.document["inputs"]["predictions"] for run in one.runs] for one in entrants
+    }
+    first = digests[entrants[0].name]
+    return {one.name for one in entrants[1:] if digests[one.name] == first}
+
+
+def _judge(differences: Sequence[dict[str, Any]], level: float, identical: set[str]) -> None:
+    """better, worse or "not shown": what the corrected p-value allows to say; or identical."""
     for record in differences:
         record["verdict"] = None
         if record["test"] is None:
@@ -236,3 +257,5 @@ def _judge(differences: Sequence[dict[str, Any]], level: float) -> None:
         shown = record["test"]["p_adjusted"] <= 1 - level
         up = (record["difference"] > 0) == record["higher_is_better"]
         record["verdict"] = ("better" if up else "worse") if shown else "not shown"
+        if record["system"] in identical:
+            record["verdict"] = "identical"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from evalkit.metric import Metric
+from evalkit.stats.cautions import cautions
+from evalkit.stats.detectable import detectable, units_wanted
 from evalkit.stats.folds import Folds, fold_cautions, fold_difference
 from evalkit.stats.intervals import NoIntervalError, Situation, interval, wants_errors
 from evalkit.stats.paired import DifferenceScorer
@@ -77,13 +80,23 @@ class Contrast(Protocol):
 
     def standard_error(self, output: int) -> float: ...
 
+    def detectable(self, output: int, level: float, power: float) -> float:
+        """The smallest true difference that this test, alone, finds with this power."""
+        ...
+
+    def units_wanted(
+        self, output: int, difference: float, level: float, power: float
+    ) -> int | None:
+        """How many units find this true difference; None where that is not theirs alone to do."""
+        ...
+
     def cautions(self, output: int) -> Iterator[tuple[str, str]]: ...
 
 
 def contrast(part: Part, baseline: int, system: int, work: Work) -> Contrast:
     """Of two systems by number; tables that cannot tell more are compared as they are."""
     if part.folds is not None:
-        return FoldContrast(part, baseline, system)
+        return FoldContrast(part, baseline, system, work)
     if len(part.tables[baseline]) > 1 or len(part.tables[system]) > 1:
         return RunContrast(part, baseline, system, work)
     return TableContrast(part, baseline, system, work)
@@ -179,18 +192,63 @@ class TableContrast:
         found = float(self.resamples.point_error[output])
         return found if math.isfinite(found) else float(np.nanstd(self.resamples.values[:, output]))
 
+    def detectable(self, output: int, level: float, power: float) -> float:
+        return detectable(self.standard_error(output), level=level, power=power)
+
+    def units_wanted(
+        self, output: int, difference: float, level: float, power: float
+    ) -> int | None:
+        units, error = len(self.part.units.names), self.standard_error(output)
+        return units_wanted(units, error, difference, level=level, power=power)
+
     def cautions(self, output: int) -> Iterator[tuple[str, str]]:
-        return iter(())
+        return cautions(self.situation(output), "bootstrap-t")
 
 
 @dataclass(frozen=True)
-class RunContrast:
-    """Systems with several training runs: the runs' variance beside the set's."""
+class StudentContrast(ABC):
+    """An interval with t quantiles, whose width more examples alone do not make small."""
 
     part: Part
     baseline: int
     system: int
     work: Work
+
+    @property
+    def moves(self) -> Floats | None:
+        return None
+
+    @abstractmethod
+    def difference(self, output: int, level: float) -> Record:
+        """value, interval, p; NoIntervalError."""
+
+    def interval(self, output: int, level: float) -> Record:
+        found: Record = self.difference(output, level)["interval"]
+        return found
+
+    def test(self, output: int) -> Record:
+        try:
+            found = self.difference(output, self.work.options.level)
+        except NoIntervalError:
+            return {"name": "t", "p": math.nan}
+        return {"name": found["interval"]["method"], "p": float(found["p"])}
+
+    def standard_error(self, output: int) -> float:
+        return float(self.interval(output, self.work.options.level)["standard_error"])
+
+    def detectable(self, output: int, level: float, power: float) -> float:
+        """By the interval's own quantiles: half of it and half of a narrower one."""
+        halves = (self.interval(output, one) for one in (level, 2 * power - 1))
+        return float(sum((one["high"] - one["low"]) / 2 for one in halves))
+
+    def units_wanted(
+        self, output: int, difference: float, level: float, power: float
+    ) -> int | None:
+        return None
+
+
+class RunContrast(StudentContrast):
+    """Systems with several training runs: the runs' variance beside the set's."""
 
     @cached_property
     def sides(self) -> tuple[Runs, Runs]:
@@ -214,35 +272,15 @@ class RunContrast:
     def values(self) -> Floats:
         return np.stack([side.value for side in self.sides])
 
-    @property
-    def moves(self) -> Floats | None:
-        return None
-
-    def interval(self, output: int, level: float) -> Record:
-        found: Record = run_difference(*self.sides, output, level=level)["interval"]
-        return found
-
-    def test(self, output: int) -> Record:
-        try:
-            found = run_difference(*self.sides, output, level=self.work.options.level)
-        except NoIntervalError:
-            return {"name": "two-way-t", "p": math.nan}
-        return {"name": "two-way-t", "p": float(found["p"])}
-
-    def standard_error(self, output: int) -> float:
-        return float(self.interval(output, self.work.options.level)["standard_error"])
+    def difference(self, output: int, level: float) -> Record:
+        return run_difference(*self.sides, output, level=level)
 
     def cautions(self, output: int) -> Iterator[tuple[str, str]]:
         return run_cautions(self.sides[1], output, baseline=self.sides[0])
 
 
-@dataclass(frozen=True)
-class FoldContrast:
+class FoldContrast(StudentContrast):
     """Cross-validated systems, tested on the same folds."""
-
-    part: Part
-    baseline: int
-    system: int
 
     @cached_property
     def sides(self) -> tuple[Folds, Folds]:
@@ -258,23 +296,8 @@ class FoldContrast:
     def values(self) -> Floats:
         return np.stack([side.value for side in self.sides])
 
-    @property
-    def moves(self) -> Floats | None:
-        return None
-
-    def interval(self, output: int, level: float) -> Record:
-        found: Record = fold_difference(*self.sides, output, level=level)["interval"]
-        return found
-
-    def test(self, output: int) -> Record:
-        try:
-            found = fold_difference(*self.sides, output)
-        except NoIntervalError:
-            return {"name": "nadeau-bengio", "p": math.nan}
-        return {"name": "nadeau-bengio", "p": float(found["p"])}
-
-    def standard_error(self, output: int) -> float:
-        return float(self.interval(output, 0.95)["standard_error"])
+    def difference(self, output: int, level: float) -> Record:
+        return fold_difference(*self.sides, output, level=level)
 
     def cautions(self, output: int) -> Iterator[tuple[str, str]]:
         return fold_cautions(self.sides[1])

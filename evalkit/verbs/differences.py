@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from evalkit import catalogue
 from evalkit.errors import DataError
 from evalkit.results import Result
-from evalkit.stats.detectable import detectable, units_wanted
 from evalkit.stats.intervals import NoIntervalError
 from evalkit.verbs.contrasts import Contrast, Part, Work, contrast
 from evalkit.verbs.entrants import Entrant
@@ -46,17 +46,18 @@ def compared(entrants: Sequence[Entrant], labels: Sequence[str], work: Work) -> 
         described = {
             record["output"]: record for record in first.scores if record["label"] == label
         }
-        with catalogue.named_errors(type(metric)):
-            for name, chosen in slice_masks(first):
-                if name is not None and name["field"] == work.options.fold:
-                    continue
-                tables = tuple(
-                    tuple(_taken(run.tables[label], chosen) for run in one.runs) for one in entrants
-                )
-                units = units_of(first, first.tables[label], chosen)
-                folds = _folds(entrants, work.options.fold, chosen)
-                part = Part(metric, name, tables, units, folds)
-                yield _compared(part, names, described, work)
+        for name, chosen in slice_masks(first):
+            if name is not None and name["field"] == work.options.fold:
+                continue
+            tables = tuple(
+                tuple(_taken(run.tables[label], chosen) for run in one.runs) for one in entrants
+            )
+            units = units_of(first, first.tables[label], chosen)
+            folds = _folds(entrants, work.options.fold, chosen)
+            part = Part(metric, name, tables, units, folds)
+            with catalogue.named_errors(type(metric)):
+                found = _compared(part, names, described, work)
+            yield found
 
 
 def _taken(table: Any, chosen: NDArray[np.bool_] | None) -> Any:
@@ -96,7 +97,7 @@ def _compared(
             record = _described(described[name], part, system, one.values[:, output])
             if record["status"] == "ok":
                 _judge(record, one, output, part, work.options)
-            if part.name is None and output == 0:
+            if part.name is None and output == 0 and record["interval"]:
                 found.warnings.extend(
                     {"system": system, "label": record["label"], "code": code, "message": message}
                     for code, message in one.cautions(output)
@@ -139,12 +140,13 @@ def _judge(record: Record, one: Contrast, output: int, part: Part, options: Comp
     except NoIntervalError as error:
         record["interval_reason"] = str(error)
         return
-    record["standard_error"] = spread = one.standard_error(output)
+    record["standard_error"] = one.standard_error(output)
     margin = margin_of(record, options)
-    record["detectable"] = _detectable(units, spread, margin, options)
+    record["detectable"] = _detectable(one, output, margin, options)
     if margin is not None:
-        sided = one.interval(output, 2 * options.level - 1)
-        record["margin"] = _margin(record, sided, margin, options)
+        with suppress(NoIntervalError):
+            sided = one.interval(output, 2 * options.level - 1)
+            record["margin"] = _margin(record, sided, margin, options)
 
 
 def margin_of(record: Record, options: CompareOptions) -> float | None:
@@ -156,18 +158,18 @@ def margin_of(record: Record, options: CompareOptions) -> float | None:
 
 
 def _detectable(
-    units: int, error: float, margin: float | None, options: CompareOptions
+    one: Contrast, output: int, margin: float | None, options: CompareOptions
 ) -> Record | None:
     """difference: the smallest that is seen with this power; units: how many show `wanted`."""
-    if not error > 0:
+    if not one.standard_error(output) > 0:
         return None
-    smallest = detectable(error, level=options.level, power=options.power)
+    smallest = one.detectable(output, options.level, options.power)
     wanted = margin or _half(smallest)
     return {
         "difference": smallest,
         "power": options.power,
         "wanted": wanted,
-        "units": units_wanted(units, error, wanted, level=options.level, power=options.power),
+        "units": one.units_wanted(output, wanted, options.level, options.power),
     }
 
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evalkit.errors import DataError, UsageError, counted
-from evalkit.records.addresses import stem
+from evalkit import catalogue
+from evalkit.errors import DataError, UsageError, counted, did_you_mean
+from evalkit.records.addresses import public, stem
+from evalkit.records.formats import read_records
+from evalkit.records.source import Source
 from evalkit.results import Result, load
 from evalkit.tables.build import Progress, silent
 from evalkit.verbs.score_files import ScoreRequest, ScoreRun, score_files
@@ -55,6 +58,8 @@ def read_entrants(
         for j, path in enumerate(one.paths)
         if _is_result(path)
     }
+    if len(loaded) == sum(len(one.paths) for one in asked):
+        _refuse_flags(request, run_field)
     request = _like_stored(request, list(loaded.values()))
     notes: list[str] = []
     entrants: list[Entrant] = []
@@ -117,12 +122,39 @@ def _load(given: Given) -> Result:
     return load(path)
 
 
+def _refuse_flags(request: ScoreRequest, run_field: str | None) -> None:
+    """Stored results are compared as they were scored."""
+    given = {
+        "--refs": request.references,
+        "--protocol": request.protocol,
+        "--cluster": request.cluster,
+        "--slice": request.slices,
+        "--field": request.fields,
+        "--format": request.format,
+        "--box-format": request.box_format,
+        "--run": run_field,
+    }
+    if flags := [name for name, value in given.items() if value]:
+        raise UsageError(
+            f"{', '.join(flags)}: only for files of predictions, and these are stored results, "
+            "which are compared as they were scored; score them anew (evalkit score)"
+        )
+
+
 def _like_stored(request: ScoreRequest, stored: Sequence[Result]) -> ScoreRequest:
     """Prediction files beside stored results are scored as these were, unless flags say else."""
     if not stored or request.metrics or request.protocol is not None:
         return request
     first = stored[0].document
     labels = tuple(dict.fromkeys(one["label"] for one in first["scores"] if one["status"] == "ok"))
+    for label in labels:
+        name = label.partition(":")[0]
+        known = name in catalogue.entries("metrics")
+        if not known or catalogue.metric_class(name).cached is False:
+            raise UsageError(
+                f"these files would be scored by what the stored result names: {label}; name the "
+                "metrics to allow that: --metric …"
+            )
     cluster = request.cluster if request.cluster is not None else first["options"]["cluster"]
     return replace(request, metrics=labels, cluster=cluster)
 
@@ -132,11 +164,22 @@ def _scored(
 ) -> ScoreRun:
     fields = request.fields
     if run_field is not None:
+        for file in files:
+            _require_field(file, run_field, request.format)
         fields = (*fields, f"system={run_field}")
     return score_files(
         replace(request, predictions=tuple(files), fields=fields, interval="none", out=None),
         progress,
     )
+
+
+def _require_field(file: str, name: str, form: str | None) -> None:
+    _, record = next(read_records(Source(file), form, "prediction"), (0, {}))
+    if name not in record:
+        raise UsageError(
+            f'--run {name}: the first record of {public(file)} has no field "{name}"'
+            f"{did_you_mean(name, record)}"
+        )
 
 
 def _shared_name(results: Sequence[Result]) -> str:

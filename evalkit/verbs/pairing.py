@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from evalkit.errors import DataError, counted
+from evalkit import catalogue
+from evalkit.errors import DataError, MetricError, UsageError, counted, did_you_mean
+from evalkit.metric import Metric
 from evalkit.results import Result
-from evalkit.table import Table
+from evalkit.table import Header, Table
 from evalkit.tables.build import Builder
 from evalkit.verbs.entrants import Entrant
 from evalkit.verbs.plan import ScoreOptions
 from evalkit.verbs.restoring import restored_plan
 from evalkit.verbs.scoring import score_plans
-from evalkit.verbs.stored import stored_metric
+from evalkit.verbs.stored import slice_masks, stored_metric
 
 SHOWN = 3  # ids in a message
 
 
-def common_labels(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]]:
-    """Labels of the metrics that every run has a table of, in the baseline's order; and notes."""
+def common_labels(
+    entrants: Sequence[Entrant], asked: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Labels of the metrics that every run has a table of, in the baseline's order; and notes.
+
+    asked: names or labels of the ones wanted; none: all. UsageError where one is not there.
+    """
     results = [result for one in entrants for result in one.runs]
     order = [record["label"] for record in results[0].document["scores"]]
     shared = set.intersection(*(set(result.tables) for result in results))
@@ -35,7 +43,24 @@ def common_labels(entrants: Sequence[Entrant]) -> tuple[list[str], list[str]]:
             + "; ".join(f"{one.system} has {', '.join(sorted(one.tables))}" for one in results)
             + ". Score them with the same --metric"
         )
-    return labels, notes
+    if not asked:
+        return labels, notes
+    chosen = {label for spec in asked for label in _matching(spec, labels)}
+    return [label for label in labels if label in chosen], notes
+
+
+def _matching(spec: str, labels: Sequence[str]) -> list[str]:
+    """By label, as given or as the metric itself writes it, else by name."""
+    if spec in labels:
+        return [spec]
+    with suppress(MetricError):
+        if (label := catalogue.metric(spec).label) in labels:
+            return [label]
+    found = [label for label in labels if label.partition(":")[0] == spec]
+    if not found:
+        hint = did_you_mean(spec, labels)
+        raise UsageError(f'--metric: these results have no "{spec}" in common{hint}')
+    return found
 
 
 def require_pairs(entrants: Sequence[Entrant], labels: Sequence[str]) -> None:
@@ -61,10 +86,23 @@ def _require_same_examples(name: str, ours: Result, other: str, theirs: Result) 
     if ours.document["inputs"]["references"] != theirs.document["inputs"]["references"]:
         where = _first_other_references(ours, theirs)
         raise DataError(f"{name} and {other} were scored on different references{where}{way_out}")
+    _require_same_slices(name, ours, other, theirs)
     if _clusters(ours) != _clusters(theirs):
         raise DataError(
             f"{name} and {other} have different clusters; score both with the same --cluster"
         )
+
+
+def _require_same_slices(name: str, ours: Result, other: str, theirs: Result) -> None:
+    """An example is in the same slices of both, where both know the field."""
+    fields = {part["field"]: None for part, _ in slice_masks(ours) if part is not None}
+    for field in fields:
+        for mine, its in zip(ours.examples, theirs.examples, strict=False):
+            if field in its["fields"] and its["fields"][field] != mine["fields"].get(field):
+                raise DataError(
+                    f'{name} and {other} put id "{mine["id"]}" into different slices of {field}: '
+                    f"{mine['fields'].get(field)!r} and {its['fields'][field]!r}"
+                )
 
 
 def _ids(result: Result) -> list[str]:
@@ -111,12 +149,27 @@ def _references(result: Result) -> dict[str, Any]:
     return {str(one["id"]): one["references"] for one in result.examples}
 
 
+def _trusted(header: Header, asked: Sequence[str]) -> Metric:
+    """A stored result may come from anyone: what runs a program is run only if it is named."""
+    metric = stored_metric(header)
+    if not metric.cached and metric.label not in asked and metric.name not in asked:
+        raise UsageError(
+            f"--on-common would run what the result names: {metric.label}; "
+            f"name it to allow that: --metric '{metric.label}'"
+        )
+    return metric
+
+
 def on_common(
-    entrants: Sequence[Entrant], labels: Sequence[str], builder: Builder
+    entrants: Sequence[Entrant],
+    labels: Sequence[str],
+    builder: Builder,
+    asked: Sequence[str] = (),
 ) -> tuple[list[Entrant], str]:
     """Everyone scored anew on the examples that all have; what was left out, in words.
 
-    An example is common where its id and its references are equal everywhere.
+    asked: metrics that the user named. An example is common where its id and its references are
+    equal everywhere.
     """
     results = [result for one in entrants for result in one.runs]
     held = [{str(one["id"]): one["references"] for one in result.examples} for result in results]
@@ -129,7 +182,7 @@ def on_common(
     }
     if not common:
         raise DataError("these results have no example in common, references included")
-    metrics = [stored_metric(results[0].tables[label].header) for label in labels]
+    metrics = [_trusted(results[0].tables[label].header, asked) for label in labels]
     plans = [restored_plan(result, metrics[0].reads, common) for result in results]
     options = ScoreOptions(interval="none", slices=tuple(plans[0].slices))
     scored = iter(score_plans(plans, metrics, options, builder))

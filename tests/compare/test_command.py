@@ -98,6 +98,9 @@ def test_runs_by_pattern_and_by_field(evalkit_command: Command, tmp_path: Path) 
     record = documents[0]["differences"][0]
     assert record["interval"]["runs"] == {"baseline": 3, "system": 3}
     assert record["verdict"] == "worse"
+    misspelt = evalkit_command("compare", "a.jsonl", "b.jsonl", "--run", "rum", *more[:-1])
+    assert misspelt.returncode == 2
+    assert 'has no field "rum"; did you mean "run"?' in misspelt.stderr
     shown = evalkit_command("compare", "a=a/*.jsonl", "b=b/*.jsonl", *more[:-1])
     assert "3 and 3 runs" in shown.stdout
     assert "of the variance" in shown.stdout
@@ -125,6 +128,8 @@ def write(path: Path, records: Sequence[Mapping[str, object]]) -> None:
         (("good", "untabled"), "no table here"),
         (("good", "newer"), "schema 9"),
         (("good", "x=*/nothing"), "no file matches this pattern"),
+        (("good", "bad", "--slice", "domain"), "--slice: only for files of predictions"),
+        (("good", "bad", "--metric", "blue"), 'no "blue" in common; did you mean "bleu"'),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
 )
@@ -146,6 +151,17 @@ def test_bad_input(
     assert len(lines) == 1
     assert says in lines[0]
     assert done.stdout == ""
+
+
+def test_on_common_of_files(evalkit_command: Command, tmp_path: Path) -> None:
+    short = tmp_path / "T5.jsonl"
+    short.write_text("".join(SYSTEMS[1].read_text().splitlines(keepends=True)[:60]))
+    arguments = ("compare", SYSTEMS[0], short, "-r", REFS, "-m", "chrf", *FEW)
+    done = evalkit_command(*arguments, "--on-common")
+    assert done.returncode == 0, done.stderr
+    assert "compared on 60 common examples" in done.stderr
+    assert "left out: 40 examples of BART" in done.stderr
+    assert evalkit_command(*arguments).returncode == 2
 
 
 def test_python_and_the_command_agree(evalkit_command: Command, stored: Path) -> None:

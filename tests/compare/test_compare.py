@@ -332,3 +332,95 @@ def test_the_document_is_json_and_the_object_shows_itself(comparison: Comparison
     assert {"interval_low", "test_p_adjusted", "slice_field"} <= set(frame.columns)
     with pytest.raises(KeyError, match="bleu"):
         comparison.difference("rouge")
+
+
+def test_what_runs_and_folds_could_see_has_their_own_quantiles() -> None:
+    """Folds: t with 4 degrees of freedom, 2.776 and 0.941; no number of examples is promised."""
+    truths = references(60)
+    scored = [
+        evalkit.score(
+            predictions(truths, wrong, seed),
+            truths,
+            ["chrf"],
+            slices={"fold": [str(i % 5) for i in range(60)]},
+            system=name,
+        )
+        for name, wrong, seed in (("a", GOOD, 1), ("b", BAD, 2))
+    ]
+    record = evalkit.compare(*scored, fold="fold").difference("chrf")
+    expected = (2.776445 + 0.940965) * record["standard_error"]
+    assert record["detectable"]["difference"] == pytest.approx(expected)
+    assert record["detectable"]["units"] is None
+
+
+def test_equal_predictions_are_identical() -> None:
+    one = result("a", GOOD, 1)
+    found = evalkit.compare(one, replace_system(one, "b"))
+    assert {record["verdict"] for record in found.differences} == {"identical"}
+
+
+def test_metrics_choose_among_what_is_stored() -> None:
+    systems = result("a", GOOD, 1), result("b", BAD, 2)
+    found = evalkit.compare(*systems, metrics=["chrf"])
+    assert [record["label"] for record in found.differences] == ["chrf"]
+    assert found.difference("chrf")["test"]["family"] == 1
+    with pytest.raises(UsageError, match='no "chrff" in common; did you mean "chrf"'):
+        evalkit.compare(*systems, metrics=["chrff"])
+
+
+def test_few_examples_are_said() -> None:
+    found = evalkit.compare(result("a", GOOD, 1, count=20), result("b", BAD, 2, count=20))
+    assert "few-examples" in {warning["code"] for warning in found.document["warnings"]}
+
+
+def test_too_few_swaps_for_so_many_tests() -> None:
+    systems = [result(f"s{i}", GOOD + i / 100, i) for i in range(6)]
+    found = evalkit.compare(*systems, swaps=100)
+    (warning,) = [one for one in found.document["warnings"] if one["code"] == "few-swaps"]
+    assert warning["message"] == (
+        "15 tests of 100 swaps: no corrected p can be below 0.15, so nothing can be shown; "
+        "take --swaps 600"
+    )
+
+
+def test_an_example_is_in_the_same_slices_of_both() -> None:
+    ours, theirs = result("a", GOOD, 1, sliced=True), result("b", BAD, 2, sliced=True)
+    moved = [dict(one) for one in theirs.examples]
+    moved[4]["fields"] = {"domain": "news"}
+    with pytest.raises(DataError, match='id "004" into different slices of domain'):
+        evalkit.compare(ours, replace(theirs, examples=moved))
+
+
+def test_margins_that_make_no_sense() -> None:
+    systems = result("a", GOOD, 1), result("b", BAD, 2)
+    for options in ({"margin": np.inf}, {"margin": 1e-300}, {"margin": 1, "level": 0.4}):
+        with pytest.raises(UsageError, match="--margin"):
+            evalkit.compare(*systems, **options)  # type: ignore[arg-type]
+
+
+def test_stored_results_run_no_program_unasked(tmp_path: Path) -> None:
+    """A result may come from anyone."""
+    ours, theirs = result("a", GOOD, 1), result("b", BAD, 2)
+    proof = tmp_path / "proof"
+    header = replace(
+        ours.tables["bleu"].header, metric="command", parameters={"command": f"touch {proof}"}
+    )
+    label = f"command:touch {proof}"
+    changed = [
+        replace(
+            one,
+            document={
+                **one.document,
+                "scores": [{**one.scores[0], "metric": "command", "label": label}],
+            },
+            tables={label: replace(one.tables["bleu"], header=header)},
+        )
+        for one in (ours, theirs)
+    ]
+    with pytest.raises(EvalkitError):
+        evalkit.compare(*changed, on_common=True)
+    predictions_file = tmp_path / "c.jsonl"
+    predictions_file.write_text('{"id": "1", "prediction": "a", "references": ["a"]}\n')
+    with pytest.raises(UsageError, match="name the metrics to allow that"):
+        evalkit.compare(changed[0], predictions_file)
+    assert not proof.exists()
