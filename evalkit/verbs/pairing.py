@@ -172,9 +172,7 @@ def on_common(
     equal everywhere.
     """
     results = [result for one in entrants for result in one.runs]
-    held = [{str(one["id"]): one["references"] for one in result.examples} for result in results]
-    if not all(held):
-        raise DataError("--on-common wants the stored examples, which a result here lacks")
+    held = [_references(result) for result in results]
     common = {
         id
         for id, references in held[0].items()

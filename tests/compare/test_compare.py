@@ -424,3 +424,13 @@ def test_stored_results_run_no_program_unasked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name the metrics to allow that"):
         evalkit.compare(changed[0], predictions_file)
     assert not proof.exists()
+
+
+def test_a_result_without_texts_is_compared_but_not_scored_anew() -> None:
+    """As `gate --update-baseline` keeps it."""
+    ours, theirs = result("a", GOOD, 1), replace(result("b", BAD, 2), examples=())
+    assert evalkit.compare(ours, theirs, swaps=200).difference("bleu")["verdict"] == "worse"
+    with pytest.raises(DataError, match="b keeps no predictions and references"):
+        evalkit.compare(ours, theirs, on_common=True)
+    listed = evalkit.compare(ours, theirs, swaps=200, moved="bleu", most_moved=1).document["moved"]
+    assert [one["prediction"] for one in listed] == [None] * len(listed)

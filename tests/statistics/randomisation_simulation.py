@@ -1,4 +1,4 @@
-"""How often does the test of randomisation call equal systems different? Pairs with no difference.
+"""How often do test and interval call equal systems different? Pairs with no difference.
 
 `python -m tests.statistics.randomisation_simulation` prints a row per case.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalkit.metric import SumMetric
-from evalkit.stats.paired import DifferenceScorer
+from evalkit.stats.paired import DifferenceScorer, paired_difference
 from evalkit.stats.randomisation import randomisation, shifted_bootstrap
 from evalkit.stats.resampling import resample
 from evalkit.stats.units import Units
@@ -26,6 +26,7 @@ SEED = 12345  # of the swaps: evalkit's default
 SETS = 10_000
 SWAPS = 1000
 ALPHA = 0.05
+METHODS = ("auto", "percentile")
 Drawn = tuple[Floats, Floats]
 
 
@@ -116,6 +117,19 @@ def bootstrapped(null: Null, units: int, sets: int, resamples: int = SWAPS) -> F
     return found
 
 
+def covered(null: Null, units: int, sets: int, method: str = "auto") -> tuple[float, float]:
+    """How often the paired interval holds the true difference, 0, and its Monte-Carlo error."""
+    held = 0
+    for number in range(sets):
+        tables = pair_of_tables(null, units, number)
+        bounds = paired_difference(null.metric, *tables, method=method, resamples=SWAPS, seed=SEED)[
+            "interval"
+        ]
+        held += bounds["low"] <= 0 <= bounds["high"]
+    share = held / sets
+    return share, math.sqrt(share * (1 - share) / sets)
+
+
 def rejected(p: Floats) -> tuple[float, float]:
     """The share at 5 %, and its Monte-Carlo standard error."""
     share = float((p <= ALPHA).mean())
@@ -129,12 +143,14 @@ def main() -> None:
     options = parser.parse_args()
     started = time.process_time()
     print(
-        "| value | units | randomisation rejects | shifted bootstrap rejects |\n|---|---|---|---|"
+        "| value | units | randomisation rejects | shifted bootstrap rejects "
+        "| auto covers | percentile covers |\n|---|---|---|---|---|---|"
     )
     for null, units in CASES:
         tests = (randomised, bootstrapped)
         shares = (rejected(one(null, units, options.sets, options.swaps)) for one in tests)
-        cells = (f"{share:.2%} ± {100 * error:.2f}" for share, error in shares)
+        found = [*shares, *(covered(null, units, options.sets, one) for one in METHODS)]
+        cells = (f"{share:.2%} ± {100 * error:.2f}" for share, error in found)
         print(f"| {null.name} | {units} | {' | '.join(cells)} |", flush=True)
     seconds = time.process_time() - started
     print(f"\n{options.sets:,} sets, {options.swaps:,} swaps, {seconds:,.0f} s of CPU")

@@ -407,6 +407,20 @@ def test_level_in_full(null: Null, units: int) -> None:
     assert LOW <= share <= HIGH
 
 
+@pytest.mark.parametrize(("null", "units"), CASES, ids=named)
+def test_paired_intervals_cover(null: Null, units: int) -> None:
+    """Reduced; the table of docs/intervals.md is of all sets."""
+    share, error = simulation.covered(null, units, REDUCED_SETS)
+    assert 0.93 - STANDARD_ERRORS * error <= share <= 0.97 + STANDARD_ERRORS * error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("null", "units"), CASES, ids=named)
+def test_paired_intervals_cover_in_full(null: Null, units: int) -> None:
+    share, _ = simulation.covered(null, units, 4000)
+    assert 0.93 <= share <= 0.97
+
+
 def test_the_shifted_bootstrap_is_one_sided_in_effect() -> None:
     """Twice the level and more, as its docstring says; so it is no default."""
     share, error = rejected(simulation.bootstrapped(BLEU_PAIR, 50, REDUCED_SETS))
