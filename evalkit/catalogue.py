@@ -44,10 +44,17 @@ def _own_folders(start: Path) -> tuple[Path, ...]:
     if not project.is_file():
         return ()
     try:
-        settings = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not valid TOML: {error}", "pyproject.toml") from None
-    chosen = settings.get("evalkit", {}).get("catalogue", [])
+        settings = tomllib.loads(project.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = "too deeply nested" if isinstance(error, RecursionError) else error
+        raise UsageError(f"not valid TOML: {reason}", "pyproject.toml") from None
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", "pyproject.toml") from None
+    for key in ("tool", "evalkit"):
+        settings = settings.get(key, {})
+        if not isinstance(settings, dict):
+            raise UsageError(f"{key} is a table, not a value: [tool.evalkit]", "pyproject.toml")
+    chosen = settings.get("catalogue", [])
     if not isinstance(chosen, list) or not all(isinstance(one, str) for one in chosen):
         raise UsageError(
             '[tool.evalkit] catalogue wants a list of folders, e.g. ["eval"]', "pyproject.toml"

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
 from evalkit.errors import ProtocolError, did_you_mean
 
 LEVEL = 0.95
+HIGHEST_LEVEL = 0.9999  # beyond, resamples tell nothing
 COMMON = ("kind", "metric", "output", "slice", "name")
 SAMPLED = ("level", "inconclusive")
+SLICE = 'wants a field ("domain"), or { field = "domain", value = "news" }'
+SHOWN = 80  # characters of a value in a message
+NUMBERS = ("value", "margin", "tolerance", "level")
+TEXTS = ("metric", "output", "name")
+
+
+def is_level(level: float) -> bool:
+    """Whether one-sided bounds can have it."""
+    return 0.5 < level <= HIGHEST_LEVEL
+
+
+def wrong_level(level: float) -> str:
+    return f"a share such as 0.95, above 0.5 and at most {HIGHEST_LEVEL}, not {level:.12g}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ class Rule:
     on: Literal["bound", "value"] = "bound"
     ceiling: Literal["human", "oracle"] = "human"
     level: float | None = None
-    inconclusive: Literal["pass", "fail", "report"] = "report"
+    inconclusive: Literal["report", "pass", "fail"] = "report"
     name: str = ""
     where: str = ""
 
@@ -131,6 +146,9 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         raise ProtocolError("not valid UTF-8", str(path)) from None
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(f"not valid TOML: {error}", str(path)) from None
+    except (ValueError, RecursionError) as error:
+        reason = "too deeply nested" if isinstance(error, RecursionError) else "a number too large"
+        raise ProtocolError(f"cannot be read as TOML: {reason}", str(path)) from None
 
 
 def parse(content: Any, tables: Tables) -> tuple[Rule, ...]:
@@ -149,16 +167,34 @@ def _rule(content: dict[str, Any], number: int, tables: Tables) -> Rule:
         message, _, at = str(error).partition(" - at ")
         key = re.sub(r"\W", "", at.split(".")[1]) if "." in at else ""
         where = tables.place(number, key)
-        raise ProtocolError(f"{key or 'gate'}: {_in_words(key, message)}", where) from None
+        said = _in_words(key, content.get(key), message)
+        raise ProtocolError(f"{key or 'gate'}: {said}", where) from None
     for key, message in _wrong_values(rule):
         raise ProtocolError(f"{key}: {message}", tables.place(number, key))
     return rule
 
 
-def _in_words(key: str, message: str) -> str:
+def _in_words(key: str, given: Any, message: str) -> str:
+    """What a key takes; the library's own message where no key could be told."""
     if key == "slice":
-        return 'wants a field ("domain"), or { field = "domain", value = "news" }'
+        return SLICE
+    shown = _shortened(given)
+    if key in NUMBERS:
+        return f"a number is wanted, not {shown}"
+    if key in TEXTS:
+        return f"a text in quotes is wanted, not {shown}"
+    if choices := get_args(get_type_hints(Rule).get(key)):
+        *others, last = choices
+        return f"{', '.join(others)} or {last}, not {shown}"
     return message
+
+
+def _shortened(given: Any) -> str:
+    try:
+        shown = json.dumps(given, ensure_ascii=False, default=str)
+    except (RecursionError, ValueError):
+        return "this"
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
 
 
 def _check_keys(content: dict[str, Any], number: int, tables: Tables) -> None:
@@ -181,7 +217,7 @@ def _check_keys(content: dict[str, Any], number: int, tables: Tables) -> None:
             message = f"{key} does not belong to {kind}; its keys: {', '.join(allowed)}"
             raise ProtocolError(message, tables.place(number, key))
     if isinstance(part := content.get("slice"), dict) and set(part) != {"field", "value"}:
-        raise ProtocolError(f"slice: {_in_words('slice', '')}", tables.place(number, "slice"))
+        raise ProtocolError(f"slice: {SLICE}", tables.place(number, "slice"))
 
 
 def _wrong_values(rule: Rule) -> list[tuple[str, str]]:
@@ -194,15 +230,16 @@ def _wrong_values(rule: Rule) -> list[tuple[str, str]]:
     if wrong:
         return wrong
     if rule.margin is not None and rule.margin < 0:
-        message = f"{rule.margin:g} has the wrong sign; a margin is how much, in either direction"
-        wrong.append(("margin", f"{message} of better: {-rule.margin:g}"))
+        what = "loss" if rule.kind == "not_worse_than_baseline" else "gain"
+        message = f"a margin is a {what}, written without sign: margin = {-rule.margin:g}"
+        wrong.append(("margin", message))
     elif rule.kind == "not_worse_than_baseline" and rule.margin == 0:
         message = "0 would let only a better system pass; say how much worse is tolerable, or take"
         wrong.append(("margin", f"{message} better_than_baseline"))
     if rule.tolerance < 0:
         wrong.append(("tolerance", f"must not be negative, and {rule.tolerance:g} is"))
-    if rule.level is not None and not 0.5 < rule.level < 1:
-        wrong.append(("level", f"a share such as 0.95, above 0.5, not {rule.level:g}"))
+    if rule.level is not None and not is_level(rule.level):
+        wrong.append(("level", wrong_level(rule.level)))
     if rule.kind == "share_of_ceiling" and rule.value is not None and rule.value <= 0:
         wrong.append(("value", f"a share of the ceiling such as 0.9, not {rule.value:g}"))
     return wrong

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import operator
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +21,8 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 SCHEMA = 1
+MOST_UNPACKED = 1 << 28  # bytes that any stored file may unpack to
+MOST_TIMES = 200  # its own size, beyond that; text and rows of numbers shrink to a tenth or so
 _EXACT = (np.uint8, np.uint16, np.uint32, np.int32, np.int64, np.float32)
 
 
@@ -74,7 +78,12 @@ class Table:
         last = self.owner[-1] if len(self.owner) else -1
         if (
             self.rows.ndim != 2
+            or self.rows.dtype.newbyteorder("=") not in (*_EXACT, np.float64)
+            or (len(self.rows) and self.rows.shape[1] == 0)
+            or self.owner.ndim != 1
+            or self.owner.dtype.kind not in "iu"
             or len(self.owner) != len(self.rows)
+            or (len(self.owner) and self.owner[0] != 0)
             or last != len(self.ids) - 1
             or not np.isin(steps, (0, 1)).all()
             or not np.isfinite(self.rows).all()
@@ -100,6 +109,7 @@ class Table:
         where = str(source) if isinstance(source, Path) else None
         try:
             content = source.read_bytes() if isinstance(source, Path) else source.read()
+            _require_fit(content)
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 header = msgspec.json.decode(stored["header"].tobytes())
                 if header["schema"] != SCHEMA:
@@ -108,16 +118,44 @@ class Table:
                         "score again or use the evalkit that wrote it",
                         where,
                     )
-                blob, offsets = stored["ids"].tobytes(), stored["offsets"].tolist()
-                ids = tuple(blob[i:j] for i, j in itertools.pairwise(offsets))
-                header["outputs"] = tuple(header["outputs"])
-                table = cls(Header(**header), ids, stored["owner"], stored["rows"])
+                ids = _ids(stored["ids"], stored["offsets"])
+                typed = msgspec.convert(header, Header)
+                table = cls(typed, ids, stored["owner"], stored["rows"])
             table._check_shape()
             return table
         except ResultError:
             raise
         except Exception as error:  # numpy, zipfile and zlib have many ways to say it
-            raise ResultError(f"not a table, or damaged ({error}); score again", where) from None
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ResultError(f"not a table, or damaged ({reason}); score again", where) from None
+
+
+def fits(unpacked: int, packed: int) -> bool:
+    """May a file of `packed` bytes become `unpacked` bytes in memory?"""
+    return unpacked <= max(MOST_UNPACKED, MOST_TIMES * packed)
+
+
+def _require_fit(content: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        size = sum(one.file_size for one in packed.infolist())
+    if not fits(size, len(content)):
+        raise ValueError(f"{len(content):,} bytes unpack to {size:,}")
+
+
+def _ids(blob: Array, offsets: Array) -> tuple[bytes, ...]:
+    """ValueError where they are not UTF-8 in strictly ascending order."""
+    if blob.dtype != np.uint8 or offsets.dtype.kind not in "iu" or blob.ndim != 1:
+        raise ValueError("ids and their offsets are not bytes and whole numbers")
+    bounds = offsets.astype(np.int64)
+    if bounds.ndim != 1 or not len(bounds) or bounds[0] != 0 or bounds[-1] != len(blob):
+        raise ValueError("offsets do not belong to the ids")
+    content = blob.tobytes()
+    content.decode()
+    ids = tuple(content[i:j] for i, j in itertools.pairwise(bounds.tolist()))
+    starts = bounds[bounds < len(blob)]
+    if (blob[starts] & 0xC0 == 0x80).any() or not all(map(operator.lt, ids, ids[1:])):
+        raise ValueError("ids are not UTF-8 in ascending order")
+    return ids
 
 
 def concat(tables: Sequence[Table]) -> Table:

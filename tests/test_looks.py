@@ -60,6 +60,22 @@ def test_numbers_count_systems_and_not_rules_or_repetitions(tmp_path: Path) -> N
         assert looks.number("the set, grown", "b", "hash of a") == 3
 
 
+def test_no_baseline_is_the_same_as_any(tmp_path: Path) -> None:
+    with opened(tmp_path / FILE) as looks:
+        looks.append(look("a"))
+        assert looks.number("s", "", "hash of a") == 1
+        looks.append(look("a", "at least", baseline=""))
+        looks.append(look("c", "at least", baseline="", number=2))
+        assert looks.number("s", "b", "hash of c") == 2
+        looks.append(look("c", number=2))
+        assert looks.number("s", "another baseline", "hash of c") == 3
+        looks.append(look("c", number=3, baseline="another baseline"))
+        assert looks.number("s", "", "hash of c") == 2
+        assert looks.number("s", "b", "hash of c") == 2
+        assert looks.number("s", "", "hash of d") == 4
+        assert looks.number("the set, grown", "", "hash of a") == 4
+
+
 def test_the_same_look_again_is_no_new_line(tmp_path: Path) -> None:
     with opened(tmp_path / FILE) as looks:
         first = looks.append(look("a", when="then"))
@@ -147,6 +163,24 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: bytes, message: str) -> N
             attempt(path)
         assert caught.value.where == f"{path}:2"
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"notes", b"{", b'{"schema":2', b"\x89PNG", GOOD + b"\nnotes"])
+def test_a_foreign_file_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(content)
+    with pytest.raises(ResultError, match="damaged"):
+        opened(path).__enter__()
+    assert path.read_bytes() == content
+
+
+def test_a_link_and_a_pipe_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "own").write_bytes(GOOD + b"\n")
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(ResultError, match="no regular file"):
+            opened(tmp_path / name).__enter__()
 
 
 @pytest.mark.parametrize("kept", range(1, len(GOOD)))

@@ -311,4 +311,47 @@ def test_the_whole_action(runner: Runner) -> None:
     done = runner.run("gate", given)
     assert done.returncode == 1
     assert runner.output("verdict") == "fail"
-    assert "::error title=evalkit gate%3A" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("::error title=evalkit gate%3A")
+
+
+@pytest.mark.parametrize(
+    ("sequential", "results", "ends"),
+    [("true", "", 2), ("true", "kept", 0), ("false", "", 0), ("True", "kept", 2), ("yes", "", 2)],
+)
+def test_the_inputs_are_checked(runner: Runner, sequential: str, results: str, ends: int) -> None:
+    done = runner.run("check", {"sequential": sequential, "results": results})
+    assert done.returncode == ends
+    assert bool(done.stderr) == bool(ends)
+
+
+def test_errors_of_the_gate_are_no_commands(runner: Runner) -> None:
+    """Only its own annotations are, and they come after commands work again."""
+    (runner.temporary / "evalkit-scores.json").write_text('{"results": [{"set":"s","system":"a"}]}')
+    said = ["::error title=evalkit gate%3A a::fail", "::set-env name=X::y", "a ##[error]b"]
+    lines = " ".join(shlex.quote(line) for line in said)
+    runner.tool("evalkit", f'#!/bin/sh\nprintf "%s\\n" {lines} >&2\nexit 1\n')
+    done = runner.run("gate", {})
+    assert done.returncode == 1
+    stop, *inside, resume, annotation = done.stdout.splitlines()
+    assert stop.startswith("::stop-commands::")
+    assert resume == f"::{stop.rpartition(':')[2]}::"
+    assert (inside, annotation) == (said[1:], said[0])
+    assert not done.stderr
+
+
+def test_the_workflow_wants_a_commit_with_a_repository(tmp_path: Path) -> None:
+    script = workflow_steps()[0]["run"]
+    for repository, commit, ends in (("o/r", "", 2), ("o/r", "c", 0), ("", "", 0), ("", "c", 0)):
+        environment = {**os.environ, "REPOSITORY": repository, "REF": commit}
+        done = subprocess.run(
+            [BASH or "bash", "-ec", script], env=environment, cwd=tmp_path, capture_output=True
+        )
+        assert done.returncode == ends
+
+
+def test_no_artifact_replaces_the_checkout_of_evalkit() -> None:
+    used = [step.get("uses", step.get("run", "")) for step in workflow_steps()]
+    unpacked = next(i for i, one in enumerate(used) if "download-artifact" in one)
+    cleared = next(i for i, one in enumerate(used) if "rm -rf .evalkit" in one)
+    places = [step.get("with", {}).get("path") for step in workflow_steps()]
+    assert unpacked < cleared < places.index(".evalkit")

@@ -14,7 +14,7 @@ import typer
 
 import evalkit
 from evalkit.cli import cache, catalogue, compare, gate, results, score
-from evalkit.cli.output import json_alone, print_error
+from evalkit.cli.output import inert, json_alone, print_error
 from evalkit.errors import EvalkitError, ServiceError
 from evalkit.interrupts import ENDING, Terminated
 
@@ -103,7 +103,7 @@ def _run(arguments: list[str], as_json: bool) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO):
             return _output_failed(error)
-        traceback.print_exc()
+        sys.stderr.write(inert(traceback.format_exc()))
         message = (
             f"a bug in evalkit: {type(error).__name__}: {error}; please report the lines above"
         )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from evalkit.cli.options import HelpAll, Json, Quiet, rare
-from evalkit.cli.output import note, print_json
+from evalkit.cli.output import inert, note, print_json
 from evalkit.errors import UsageError
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -82,10 +84,7 @@ def gate(
     if as_json:
         print_json(run.document)
     else:
-        from evalkit.report import gate as report
-        from evalkit.report import terminal
-
-        terminal.console().print(report.verdict_table(run.document))
+        _show(run.document)
     if not quiet:
         for line in run.notes:
             note(line)
@@ -95,36 +94,65 @@ def gate(
 def _update(request: Any, *, as_json: bool, quiet: bool) -> None:
     from evalkit.verbs.gate import update_baseline
 
-    written = update_baseline(request)
+    kept = update_baseline(request)
     if as_json:
-        print_json({"schema": 1, "kind": "baseline", "baseline": str(written)})
+        print_json(kept.document())
     if not quiet:
-        note(f"wrote {written}; commit it")
+        from evalkit.report import gate_words
+
+        note(gate_words.kept(kept))
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    """The table; names in it that GitHub's runner would take for commands lose that."""
+    from evalkit.report import gate as report
+    from evalkit.report import terminal
+
+    console = terminal.console()
+    with console.capture() as shown:
+        console.print(report.verdict_table(document, console.width))
+    sys.stdout.write(inert(shown.get()))
+    sys.stdout.flush()
 
 
 def _publish(
     document: Mapping[str, Any], junit: Path | None, environment: Mapping[str, str]
 ) -> None:
     """UsageError where a file cannot be written: nobody would miss it otherwise."""
-    if junit is not None:
-        from evalkit.report.junit import junit as xml
+    from evalkit.report import github
+    from evalkit.report.junit import junit as xml
 
-        _write(junit, xml(document), "w")
     if summary := environment.get("GITHUB_STEP_SUMMARY"):
-        from evalkit.report import github
-
-        _write(Path(summary), github.summary(document), "a")
+        _append(Path(summary), github.summary(document))
+    if junit is not None:
+        _write(junit, xml(document))
     if environment.get("GITHUB_ACTIONS") == "true":
-        from evalkit.report import github
-
         for line in github.annotations(document):
             sys.stderr.write(line.rstrip("\n") + "\n")
 
 
-def _write(path: Path, text: str, mode: str) -> None:
+def _append(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open(mode, encoding="utf-8", newline="\n") as stream:
+        with path.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", str(path)) from None
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole file or none of it; a device or a pipe takes the text as it comes."""
+    if path.exists() and not path.is_file():
+        _append(path, text)
+        return
+    target = path.resolve() if path.is_symlink() else path
+    aside = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8", newline="\n")
+        aside.replace(target)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", str(path)) from None
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)

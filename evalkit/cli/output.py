@@ -38,13 +38,27 @@ def print_json(document: Any) -> None:
     from evalkit.results import encode
 
     stream = _RESERVED[-1] if _RESERVED else sys.stdout
-    stream.write(encode(document).decode())
+    text = encode(document).decode()
+    stream.write(text.replace("##[", "##\\u005b") if _in_workflow() else text)
     stream.flush()
+
+
+def inert(text: str) -> str:
+    """Text in which GitHub's runner, where there is one, finds no command."""
+    if not _in_workflow():
+        return text
+    from evalkit.report import github
+
+    return github.inert(text)
+
+
+def _in_workflow() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def print_error(kind: str, message: str, where: str | None, *, as_json: bool) -> None:
     message, where = plain(message), None if where is None else plain(where)
-    sys.stderr.write(f"evalkit: error: {f'{where}: {message}' if where else message}\n")
+    sys.stderr.write(inert(f"evalkit: error: {f'{where}: {message}' if where else message}\n"))
     if as_json:
         print_json({"error": {"kind": kind, "message": message, "where": where}})
 
@@ -93,4 +107,4 @@ def _bar() -> Any:
 
 
 def note(line: str) -> None:
-    sys.stderr.write(f"evalkit: {plain(line)}\n")
+    sys.stderr.write(inert(f"evalkit: {plain(line)}\n"))

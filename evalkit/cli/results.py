@@ -36,7 +36,6 @@ Metric = Annotated[
 Tag = Annotated[
     list[str] | None, typer.Option("--tag", "-t", help="Tagged NAME=VALUE; repeatable.")
 ]
-DEFAULT = ("results",)
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _folders(given: list[str] | None) -> tuple[str, ...]:
-    return tuple(given or DEFAULT)
+    return tuple(given or ("results",))
 
 
 def _filters(
@@ -67,11 +66,13 @@ def _filters(
     return Filters(set_name, protocol, tuple(system or ()), metric, tags)
 
 
-def _damaged(found: Mapping[str, Any]) -> None:
+def _unread(found: Mapping[str, Any]) -> None:
     """Never hidden, and never the end of the others."""
     for one in found["damaged"]:
         note(f"damaged: {one['reason']}")
-    if found["damaged"]:
+    for one in found["unread"]:
+        note(f"not read: {one['reason']}")
+    if found["damaged"] or found["unread"]:
         raise typer.Exit(BAD_INPUT)
 
 
@@ -83,8 +84,10 @@ def list_results(
     metric: Metric = None,
     tag: Tag = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """One line per result: set, system, value with interval, when, tags."""
+    del quiet  # what cannot be read is said all the same
     from evalkit.report import terminal
     from evalkit.report.results import results_list
     from evalkit.verbs import results as verbs
@@ -94,16 +97,19 @@ def list_results(
     if as_json:
         print_json(found)
     elif found["results"]:
-        terminal.console().print(results_list(found["results"]))
-    _damaged(found)
+        screen = terminal.console()
+        screen.print(results_list(found["results"], screen.width))
+    _unread(found)
 
 
 def show(
     result: Annotated[str, typer.Argument(help="SYSTEM, SET/SYSTEM, or the path of a result.")],
     folder: In = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Everything of one result: scores, slices, inputs, options, note, tags, versions."""
+    del quiet  # there is nothing but the result
     from evalkit.report import terminal
     from evalkit.report.results import one_result
     from evalkit.verbs import results as verbs
@@ -132,7 +138,8 @@ def diff(
     if as_json:
         print_json(found)
     else:
-        terminal.console().print(difference(found))
+        screen = terminal.console()
+        screen.print(difference(found, screen.width))
     if not quiet:
         note(f"whether a difference is real: evalkit compare {found['a']} {found['b']}")
 
@@ -155,6 +162,7 @@ def leaderboard(
     swaps: Annotated[int, rare("--swaps", help="Of each pair; 0: no test.")] = 10_000,
     seed: Annotated[int, rare("--seed", help="Of the swaps.", min=0)] = 12345,
     correction: Annotated[str, rare("--correction", help="holm, bh or none.")] = "holm",
+    trust: Annotated[bool, rare("--trust", help="Run metric files that the results name.")] = False,
 ) -> None:
     """The systems of one set, best first, with intervals and significance clusters."""
     del help_all
@@ -165,15 +173,17 @@ def leaderboard(
     from evalkit.verbs.leaderboard import leaderboard as rank
 
     if form not in report.FORMS:
-        raise UsageError(f"--as {form}: no such form{did_you_mean(form, report.FORMS)}")
+        more = " (--json)" if form.lower() == "json" else ""
+        raise UsageError(f"--as {form}: no such form{did_you_mean(form, report.FORMS)}{more}")
     filters = _filters(set_name, protocol, system, None, tag)
-    asked = Ranking(metric, level, swaps, seed, correction)
+    asked = Ranking(metric, level, swaps, seed, correction, trust)
     with Progress(quiet=quiet) as progress:
         board = rank(_folders(folder), filters, asked, progress)
     if as_json:
         print_json(board)
     elif form == "table":
-        terminal.console().print(report.table(board))
+        screen = terminal.console()
+        screen.print(report.table(board, screen.width))
     else:
         typer.echo(report.text(board, form), nl=False)
 
@@ -186,6 +196,9 @@ def verify(
     inputs: Annotated[
         str | None, typer.Option(help="Where the inputs lie now, if they moved.")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run its own metric files and `command:` programs.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -195,7 +208,7 @@ def verify(
     from evalkit.verbs.verify import exit_code, verify_results
 
     with Progress(quiet=quiet) as progress:
-        found = verify_results(result, _folders(folder), inputs, progress)
+        found = verify_results(result, _folders(folder), inputs, progress, trust=trust)
     if as_json:
         print_json(found)
     else:
@@ -217,10 +230,11 @@ def prune(
         int | None, typer.Option(help="Keep this many, the newest, of each set and system.")
     ] = None,
     damaged: Annotated[
-        bool, typer.Option("--damaged", help="What cannot be read, and nothing else.")
+        bool, typer.Option("--damaged", help="What is no result any more, and nothing else.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Remove results, and what killed runs left; without --yes only say which."""
     from evalkit.report import terminal
@@ -234,8 +248,9 @@ def prune(
         print_json(found)
         return
     if found["results"]:
-        terminal.console().print(results_list(found["results"]))
-    for line in _pruned(found):
+        screen = terminal.console()
+        screen.print(results_list(found["results"], screen.width))
+    for line in () if quiet else _pruned(found):
         note(line)
 
 
@@ -253,7 +268,8 @@ def _pruned(found: Mapping[str, Any]) -> Sequence[str]:
         )
         if rows
     ]
-    lines = [f"{one['path']}: damaged: {one['reason']}" for one in found["damaged"]]
+    lines = [f"damaged: {one['reason']}" for one in found["damaged"]]
+    lines += [f"kept: {one['reason']}" for one in found["unread"]]
     if not parts:
         return [*lines, "nothing to remove; name results by a filter, --older-than or --keep"]
     hint = "" if found["removed"] else "; --yes removes for good"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evalkit.errors import counted, plain
-from evalkit.report.gate_words import Rule, counts_as, interval, number, said, slice_name, subject
+from evalkit.report import gate_words as words
+from evalkit.report.gate_words import Rule, counts_as, said, subject
 
 SIGNS = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "⚠️ inconclusive"}
 ORDER = ("fail", "inconclusive", "pass")
@@ -16,34 +17,39 @@ MOST_ROWS = 500  # a summary may have 1 MiB
 MOST_ANNOTATIONS = 10  # of a kind and step; GitHub drops the others
 COMMANDS = {"fail": "error", "inconclusive": "warning"}
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&$:@#!])|(?<=www)(\.)", re.IGNORECASE)
+_COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*:):", re.MULTILINE)
 _COLUMNS: tuple[tuple[str, str, Callable[[Rule], str]], ...] = (
     ("rule", "---", lambda rule: plain(str(rule["name"]))),
     ("system", "---", lambda rule: plain(str(rule.get("system") or ""))),
-    ("slice", "---", lambda rule: slice_name(rule) or ""),
-    ("value", "--:", lambda rule: number(rule.get("value"))),
-    ("difference", "--:", lambda rule: number(rule.get("difference"))),
-    ("interval", "--:", interval),
-    ("threshold", "--:", lambda rule: number(rule.get("threshold"))),
+    ("slice", "---", lambda rule: words.slice_name(rule) or ""),
+    ("n", "--:", lambda rule: f"{rule['n']:,}" if "n" in rule else ""),
+    ("value", "--:", words.value),
+    ("difference", "--:", words.difference),
+    ("bounds", "--:", words.bounds),
+    ("wanted", "--:", words.wanted),
 )
 
 
 def summary(document: Mapping[str, Any]) -> str:
-    """The verdict, a table of the rules, and why each that does not pass does not.
+    """The verdict, of what, a table of the rules, and why each that does not pass does not.
 
     GitHub-flavoured Markdown for GITHUB_STEP_SUMMARY, with a final newline. The worst first where
-    there are more than 500 rules, and the number of those left out.
+    there are more than 500 checks, and the number of those left out.
     """
     rules: Sequence[Rule] = document["rules"]
     shown = rules
     if len(rules) > MOST_ROWS:
         shown = sorted(rules, key=lambda rule: ORDER.index(rule["verdict"]))[:MOST_ROWS]
-    lines = [f"### evalkit gate: {SIGNS[document['verdict']]}", "", _tally(rules), ""]
+    name, against = words.headline(document)
+    lines = [f"### evalkit gate: {SIGNS[document['verdict']]}", ""]
+    lines += [f"{_code(name)}: {_escaped(against)}", "", _tally(rules), ""]
     if shown:
         lines += [*_table(shown), ""]
     if len(shown) < len(rules):
-        left = counted(len(rules) - len(shown), "more rule")
+        left = counted(len(rules) - len(shown), "more check")
         lines += [f"{left} in the output of `evalkit gate --json`.", ""]
-    lines += [*_levels(shown)]
+    if note := words.bounds_note(shown):
+        lines += [note, ""]
     reasons = [
         f"- **{_escaped(subject(rule))}**: {_sign(rule)}: {_escaped(said(rule))}"
         for rule in shown
@@ -66,7 +72,7 @@ def annotations(document: Mapping[str, Any]) -> Iterator[str]:
             message = f"{rule['verdict']}: {said(rule)}"
             yield f"::{command} title={_property(title)}::{_data(message)}"
         if left := len(mine) - most:
-            yield f"::{command} title=evalkit gate::{counted(left, 'more rule')}: {kind}"
+            yield f"::{command} title=evalkit gate::{counted(left, 'more check')}: {kind}"
 
 
 def _raised(rule: Rule) -> str:
@@ -84,7 +90,7 @@ def _tally(rules: Sequence[Rule]) -> str:
     counts = {kind: sum(rule["verdict"] == kind for rule in rules) for kind in ORDER}
     said_of = {"fail": "failed", "inconclusive": "inconclusive", "pass": "passed"}
     parts = [f"{counts[kind]:,} {said_of[kind]}" for kind in ORDER if counts[kind]]
-    return f"{counted(len(rules), 'rule')}: {', '.join(parts)}." if rules else "No rules."
+    return f"{counted(len(rules), 'check')}: {', '.join(parts)}." if rules else "No rules."
 
 
 def _table(rules: Sequence[Rule]) -> Iterator[str]:
@@ -100,13 +106,20 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _levels(rules: Sequence[Rule]) -> Iterator[str]:
-    """What the intervals are, where one sentence says it of all."""
-    records = [rule["interval"] for rule in rules if rule.get("interval")]
-    levels = dict.fromkeys(f"{100 * one['level']:.4g} %" for one in records if "level" in one)
-    if levels:
-        yield f"Intervals: {', '.join(levels)}."
-        yield ""
+def inert(text: str) -> str:
+    """Output in which the runner finds no command: `::` first in a line, or `##[` anywhere.
+
+    As ActionCommand.cs of actions/runner looks for them: after any leading space.
+    """
+    return _COMMAND.sub(r"\1 :", text).replace("##[", "## [")
+
+
+def _code(text: str) -> str:
+    """A code span that holds just this text (CommonMark 0.31, section 6.1)."""
+    shown = plain(text).strip() or "no name"
+    longest = max((len(one) for one in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {shown} {fence}" if longest else f"{fence}{shown}{fence}"
 
 
 def _escaped(text: str) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from evalkit.errors import counted, plain
-from evalkit.report import latex, markdown, separated
+from evalkit.report import columns, latex, markdown, separated
 from evalkit.report.grid import Column, Grid
+from evalkit.report.terminal import WIDE
 from evalkit.report.values import heading, shown
 
 Record = Mapping[str, Any]
@@ -20,7 +20,7 @@ FORMS = ("table", "markdown", "latex", "csv")
 
 def grid(board: Record) -> Grid:
     """Ranked systems, a line between clusters, and what the clusters mean."""
-    columns = _columns(board)
+    values = _columns(board)
     clustered = any(row["cluster"] is not None for row in board["rows"])
     lead = [Column("rank", right=True), *([Column("cluster", right=True)] if clustered else [])]
     rows = [
@@ -29,7 +29,7 @@ def grid(board: Record) -> Grid:
             *([_number(row["cluster"])] if clustered else []),
             row["system"],
             f"{row['scores'][0]['n']:,}" if row["scores"] else "",
-            *(shown(_record(row, key)) for key in columns),
+            *(shown(_record(row, key)) for key in values),
         ]
         for row in board["rows"]
     ]
@@ -40,7 +40,7 @@ def grid(board: Record) -> Grid:
             *lead,
             Column("system"),
             Column("n", right=True),
-            *(Column(heading(record), right=True) for record in columns.values()),
+            *(Column(heading(record), right=True) for record in values.values()),
         ],
         rows,
         list(_notes(board)),
@@ -88,21 +88,23 @@ def _notes(board: Record) -> Iterator[str]:
         yield f"not ranked, because the value is not there: {', '.join(missing)}"
 
 
-def table(board: Record) -> Group:
-    """For the terminal, with a blank line between clusters."""
+def table(board: Record, width: int = WIDE) -> Group:
+    """For the terminal, with a blank line between clusters; what has no room stands below."""
     made = grid(board)
-    shown = Table(title=Text(plain(made.title)), title_justify="left", title_style="bold", box=None)
-    for column in made.columns:
-        name = Text(plain(column.heading))
-        if column.right:
-            shown.add_column(name, justify="right", no_wrap=True)
-        else:
-            shown.add_column(name, no_wrap=True, overflow="fold")
-    for number, row in enumerate(made.rows):
-        if number in made.breaks:
-            shown.add_row(*("" for _ in row))
-        shown.add_row(*(Text(plain(one)) for one in row))
-    return Group(shown, *(Text(plain(note), style="dim") for note in made.notes))
+    lead = [one.heading for one in made.columns].index("n") + 1
+    needed = columns.widths(made.columns, made.rows)
+    parts = [
+        columns.table(
+            [made.columns[i] for i in chosen],
+            [[row[i] for i in chosen] for row in made.rows],
+            width=width,
+            folded="system",
+            title=made.title if number == 0 else "",
+            breaks=made.breaks,
+        )
+        for number, chosen in enumerate(columns.blocks(needed, lead, width))
+    ]
+    return Group(*parts, *(Text(plain(note), style="dim") for note in made.notes))
 
 
 def text(board: Record, form: str) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from evalkit.errors import plain
 from evalkit.report.grid import Grid
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"}
+_WEB = re.compile(r"(?<=www)\.", re.IGNORECASE)  # GitHub links it without a scheme
 _MARKUP = "\\`*_{}[]()#!~^$"
 
 
 def escaped(text: str) -> str:
     """As text: no markup, no HTML, no mention, no link, no end of a cell."""
-    return "".join(_one(one) for one in plain(text)).replace("://", "&#58;//")
+    shown = "".join(_one(one) for one in plain(text)).replace("://", "&#58;//")
+    return _WEB.sub("&#46;", shown)
 
 
 def _one(character: str) -> str:

@@ -6,24 +6,62 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from evalkit.errors import counted, plain
-from evalkit.report.terminal import listing, score_table
+from evalkit.report import columns
+from evalkit.report.grid import Column
+from evalkit.report.terminal import WIDE, listing, score_table
 from evalkit.report.values import digits, heading, named, shown
 from evalkit.results import Result
 
 Record = Mapping[str, Any]
+LIST = (
+    *(Column("set"), Column("system"), Column("protocol"), Column("n", right=True)),
+    *(Column("headline"), Column("when"), Column("tags")),
+)
+FACTS = (Column("fact"), Column("A"), Column("B"))
+VALUES = (
+    *(Column("value"), Column("slice")),
+    *(Column(name, right=True) for name in ("A", "B", "B - A")),
+)
+LONGEST = 20  # characters of a system's name that is not folded for the sake of others
+SPARED = ("protocol", "tags", "n", "when")  # in this order, where there is no room
 
 
-def results_list(rows: Sequence[Record]) -> Table:
-    """One line per result."""
-    made = _table("set", "system", "protocol", "n", "headline", "when", "tags", right=("n",))
-    for row in rows:
-        made.add_row(*(Text(plain(one)) for one in _listed(row)))
-    return made
+def results_list(rows: Sequence[Record], width: int = WIDE) -> Group:
+    """One line per result; where that is too narrow by set, without what is said there."""
+    cells = [list(_listed(row)) for row in rows]
+    if sum(columns.widths(LIST, cells)) <= width:
+        return Group(columns.table(LIST, cells, width=width))
+    parts: list[RenderableType] = []
+    hidden: set[str] = set()
+    for name in dict.fromkeys(row["set"] for row in rows):
+        own = [texts for texts in cells if texts[0] == name]
+        kept = _fitting(own, width)
+        hidden.update(one.heading for i, one in enumerate(LIST) if i not in kept)
+        shown = [[texts[i] for i in kept] for texts in own]
+        chosen = [LIST[i] for i in kept]
+        parts.append(columns.table(chosen, shown, width=width, folded="system", title=name))
+    left_out = ", ".join(one.heading for one in LIST[1:] if one.heading in hidden)
+    more = f"not shown, for want of room: {left_out} (--json has all)"
+    return Group(*parts, *([Text(more, style="dim")] if left_out else []))
+
+
+def _fitting(cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The columns of one set's list that have room: names and values stay."""
+    kept = list(range(1, len(LIST)))
+    needed = columns.widths(LIST, cells)
+    needed[1] = min(needed[1], LONGEST)
+    empty = [i for i in kept if not any(texts[i] for texts in cells)]
+    spare = [i for name in SPARED for i in kept if LIST[i].heading == name]
+    for one in dict.fromkeys((*empty, *spare)):
+        if sum(needed[i] for i in kept) <= width:
+            break
+        kept.remove(one)
+    return kept
 
 
 def _listed(row: Record) -> Iterator[str]:
@@ -82,29 +120,43 @@ def _brief(value: Any) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def difference(found: Record) -> Group:
+def difference(found: Record, width: int = WIDE) -> Group:
     """Facts that differ, then every value; detail values only where they differ."""
-    parts: list[RenderableType] = []
-    if found["facts"]:
-        facts = _table("fact", "A", "B")
-        for one in found["facts"]:
-            cells = (one["name"], _fact(one["a"]), _fact(one["b"]))
-            facts.add_row(*(Text(plain(cell)) for cell in cells))
-        parts.append(facts)
+    parts = list(_differing(found["facts"], width))
     if moved := [
         f"{_counts(name)}: {one['count']:,} ({_first(one)})"
         for name, one in found["examples"].items()
         if one["count"]
     ]:
         parts += [Text(plain(one)) for one in moved]
-    values = _table("value", "slice", "A", "B", "B - A", right=("A", "B", "B - A"))
-    for one in found["values"]:
-        if not one["detail"] or one["difference"] != 0:
-            values.add_row(*(Text(plain(cell)) for cell in _value(one)))
-    return Group(*parts, values)
+    rows = [
+        list(_value(one)) for one in found["values"] if not one["detail"] or one["difference"] != 0
+    ]
+    kept = [i for i in range(len(VALUES)) if i != 1 or any(row[1] for row in rows)]
+    cells = [[row[i] for i in kept] for row in rows]
+    shown = columns.table([VALUES[i] for i in kept], cells, width=width, folded="slice")
+    return Group(*parts, shown)
+
+
+def _differing(facts: Sequence[Record], width: int) -> Iterator[RenderableType]:
+    """Side by side what has room so, then the rest below each other."""
+    rows = [(one["name"], _fact(one["a"]), _fact(one["b"])) for one in facts]
+    beside = [row for row in rows if max(map(cell_len, row[1:])) * 3 <= width]
+    if sum(columns.widths(FACTS, beside)) > width:
+        beside = []
+    if beside:
+        yield columns.table(FACTS, beside, width=width)
+    for row in rows:
+        if row not in beside:
+            yield Text(plain(f" {row[0]}"))
+            yield from (
+                Text(plain(f"   {side}  {text}")) for side, text in zip("AB", row[1:], strict=True)
+            )
 
 
 def _fact(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return shlex.join(value)
     return "–" if value is None else str(value)
 
 
@@ -144,13 +196,3 @@ def verification(found: Record) -> Group:
         lines.append(f"{one['path']}: {one['verdict']}")
         lines.extend(f"  {reason}" for reason in (*one["reasons"], *one["notes"]))
     return Group(*(Text(plain(line)) for line in lines))
-
-
-def _table(*headings: str, right: Sequence[str] = ()) -> Table:
-    made = Table(box=None)
-    for name in headings:
-        if name in right:
-            made.add_column(name, justify="right", no_wrap=True)
-        else:
-            made.add_column(name, overflow="fold")
-    return made

@@ -9,7 +9,7 @@ from typing import Any
 
 from evalkit.errors import plain
 
-FORMULA = ("=", "+", "-", "@")
+FORMULA = tuple("=+-@＝＋－＠")
 
 
 def cell(value: Any) -> Any:

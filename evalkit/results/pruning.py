@@ -92,7 +92,7 @@ def foreign(place: str) -> str | None:
 def delete(place: str) -> None:
     """ResultError where it cannot be deleted; then it is still whole."""
     if places.is_url(place):
-        raise ResultError("only results in local folders are removed", place)
+        raise ResultError("only results in local folders are removed", places.shown(place))
     try:
         remove(Path(place))
         with suppress(OSError):

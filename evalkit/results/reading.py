@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar
 
 import msgspec
 
 from evalkit.errors import ResultError
 from evalkit.results import places
+from evalkit.results.examples import read_examples, require_same_ids
 from evalkit.results.result import SCHEMA, Result, table_file
 from evalkit.results.swapping import locked, stranded
 from evalkit.table import Table
@@ -21,6 +20,11 @@ from evalkit.table import Table
 Read = TypeVar("Read")
 TRIES = 5
 READS = "score"
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class DamagedError(ResultError):
+    """What was written whole and is whole no more; what merely cannot be read here is not that."""
 
 
 class _Bounds(TypedDict):
@@ -30,12 +34,36 @@ class _Bounds(TypedDict):
     method: str
 
 
+class _Slice(TypedDict):
+    field: str
+    value: str
+
+
+class _Inputs(TypedDict):
+    predictions: str
+    references: str
+    examples: Count
+    clusters: NotRequired[Count | None]
+    missing: NotRequired[Count]
+    unused_references: NotRequired[Count]
+
+
+class _Options(TypedDict):
+    bootstrap: Literal["poisson", "multinomial"]
+    cluster: str | None
+    interval: str
+    level: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    resamples: Count
+    seed: Count
+    slices: list[str]
+
+
 class _Score(TypedDict):
     metric: str
     label: str
     output: str
-    slice: dict[str, str] | None
-    n: int
+    slice: _Slice | None
+    n: Count
     value: float | None
     status: str
     scale: tuple[float | None, float | None]
@@ -50,11 +78,11 @@ class _Score(TypedDict):
 class _Document(TypedDict):
     system: str
     set: str
-    inputs: dict[str, Any]
+    inputs: _Inputs
     scores: list[_Score]
     warnings: list[dict[str, Any]]
     protocol: NotRequired[str]
-    options: NotRequired[dict[str, Any]]
+    options: NotRequired[_Options]
 
 
 def read_document(folder: str | Path) -> dict[str, Any]:
@@ -81,7 +109,8 @@ def result_folder(path: str | Path) -> str:
 def _stable(place: str, reader: Callable[[str], Read]) -> Read:
     """What is replaced while it is read is read again, so that no two versions mix."""
     if places.is_url(place):
-        return reader(place)
+        with places.named_publicly(place):
+            return reader(place)
     for attempt in range(TRIES):
         folder = Path(place)
         last = attempt == TRIES - 1
@@ -117,13 +146,22 @@ def _left_aside(folder: Path) -> str:
 
 def _load(place: str) -> Result:
     document = _document(place)
+    outputs: dict[str, set[str]] = {}
+    for one in document["scores"]:
+        if one["status"] == "ok":
+            outputs.setdefault(one["label"], set()).add(one["output"])
     tables = {}
-    for label in sorted({one["label"] for one in document["scores"] if one["status"] == "ok"}):
+    for label in sorted(outputs):
         where = places.join(place, table_file(label))
         tables[label] = _table(where)
-        if tables[label].header.metric != label.partition(":")[0]:
-            raise ResultError(f"holds a table of {tables[label].header.metric}", where)
-    examples = _objects(places.join(place, "examples.jsonl.gz"))
+        header = tables[label].header
+        if header.metric != label.partition(":")[0]:
+            raise ResultError(f"holds a table of {header.metric}", where)
+        if others := sorted(outputs[label] - {*header.outputs}):
+            raise ResultError(f"has no {', '.join(others)}, as result.json has; score again", where)
+    where = places.join(place, "examples.jsonl.gz")
+    examples = read_examples(where)
+    require_same_ids(examples, tables, where)
     return Result(document, tables, examples, _run(place))
 
 
@@ -140,29 +178,44 @@ def _document(place: str) -> dict[str, Any]:
     where = places.join(place, "result.json")
     try:
         document = msgspec.json.decode(places.read(where))
+    except FileNotFoundError as error:
+        raise DamagedError(f"no result here: {error.strerror}", where) from None
     except OSError as error:
-        raise ResultError(f"no result here: {error.strerror}", where) from None
+        raise ResultError(f"cannot be read: {error.strerror}", where) from None
     except msgspec.DecodeError as error:
-        raise ResultError(f"not valid JSON: {error}", where) from None
+        raise DamagedError(f"not valid JSON: {error}", where) from None
     except UnicodeDecodeError:
-        raise ResultError("not valid UTF-8; score again", where) from None
+        raise DamagedError("not valid UTF-8; score again", where) from None
+    except RecursionError:
+        raise DamagedError("damaged: nested too deeply; score again", where) from None
     _refuse_unknown(document, where)
     wanted = ("inputs", "scores", "warnings", "system", "set")
     if lacking := [key for key in wanted if key not in document]:
-        raise ResultError(f"lacks {', '.join(lacking)}; score again", where)
+        raise DamagedError(f"lacks {', '.join(lacking)}; score again", where)
     try:
         msgspec.convert(document, _Document)
     except msgspec.ValidationError as error:
-        raise ResultError(f"damaged: {error}; score again", where) from None
+        raise DamagedError(f"damaged: {error}; score again", where) from None
+    for number, one in enumerate(document["scores"]):
+        if (one["status"] == "ok") != (one["value"] is not None):
+            raise DamagedError(
+                f"damaged: a status of {one['status']} with the value {one['value']} - at "
+                f"`$.scores[{number}]`; score again",
+                where,
+            )
     return dict(document)
 
 
 def _refuse_unknown(document: Any, where: str) -> None:
-    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "schema" not in document:
+        raise DamagedError("damaged: no schema; score again", where)
+    schema = document["schema"]
     if schema != SCHEMA:
+        newer = isinstance(schema, int | float) and schema > SCHEMA
+        known = f"is newer than this evalkit reads ({SCHEMA})"
         raise ResultError(
-            f"a result of schema {schema}, but this evalkit reads {SCHEMA}; "
-            "score again or use the evalkit that wrote it",
+            f"schema {schema!r} {known if newer else f'is not the one read here, {SCHEMA}'}; "
+            "use the evalkit that wrote it, or score again",
             where,
         )
     if (kind := document.get("kind", READS)) != READS:
@@ -179,20 +232,10 @@ def _run(place: str) -> dict[str, Any]:
         found = msgspec.json.decode(places.read(where))
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ResultError(f"damaged: {error}; score again", where) from None
+    except OSError as error:
+        raise ResultError(f"cannot be read: {error.strerror}", where) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedError(f"damaged: {error}; score again", where) from None
     if not isinstance(found, dict):
-        raise ResultError("damaged: one JSON object is wanted; score again", where)
+        raise DamagedError("damaged: one JSON object is wanted; score again", where)
     return found
-
-
-def _objects(where: str) -> list[Mapping[str, Any]]:
-    """The JSON objects of the lines of a packed file; [] where there is none."""
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(places.read(where))) as lines:
-            return [decoder.decode(line) for line in lines]
-    except FileNotFoundError:
-        return []
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, msgspec.MsgspecError) as error:
-        raise ResultError(f"damaged: {error}; score again", where) from None

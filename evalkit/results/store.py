@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 from evalkit.errors import ResultError, counted, did_you_mean
 from evalkit.results import places
-from evalkit.results.reading import read_facts
+from evalkit.results.reading import DamagedError, read_facts
 from evalkit.results.swapping import targets
 
 PARTS = ("run.json", "examples.jsonl.gz")
 DEEPEST = 2  # a results folder holds sets, and a set holds systems
+DEFAULT = ("results",)
+LISTED = 12  # names in a message
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,11 @@ class Stored:
     place: str
     document: Mapping[str, Any]
     run: Mapping[str, Any]
+
+    @property
+    def shown(self) -> str:
+        """The place without what is secret in a URL."""
+        return places.shown(self.place)
 
     @property
     def system(self) -> str:
@@ -54,11 +62,15 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Damaged:
-    """What lies where a result should, and why it is none."""
+class Unread:
+    """What lies where a result should, and why it was not read.
+
+    damaged: it is no result any more; else another evalkit, or another user, may well read it.
+    """
 
     place: str
     reason: str
+    damaged: bool
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Found:
     """Results in order of set, time and system; whatever could not be read."""
 
     results: list[Stored]
-    damaged: list[Damaged]
+    unread: list[Unread]
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Filters:
             and all(_like(one.tags.get(name), value) for name, value in self.tags)
         )
 
-    def could_hold(self, one: Damaged) -> bool:
+    def could_hold(self, one: Unread) -> bool:
         """By its folder's name, which is all that is known of it."""
         system = places.name(one.place)
         return _like(places.name(places.parent(one.place)), self.set) and (
@@ -111,16 +123,16 @@ def _names(record: Mapping[str, Any]) -> tuple[str, ...]:
 def find(folders: Sequence[str], filters: Filters) -> Found:
     """ResultError where a folder is not there, holds no result, or none that is asked for."""
     results: dict[str, Stored] = {}
-    damaged: dict[str, Damaged] = {}
+    unread: dict[str, Unread] = {}
     for place in dict.fromkeys(places_of(folders)):
         try:
             results[place] = Stored(place, *read_facts(place))
         except ResultError as error:
-            damaged[place] = Damaged(place, str(error))
+            unread[place] = Unread(place, str(error), isinstance(error, DamagedError))
     chosen = [one for one in results.values() if filters.hold(one)]
-    broken = [one for one in damaged.values() if filters.could_hold(one)]
-    where = ", ".join(folders)
-    if not results and not damaged:
+    broken = [one for one in unread.values() if filters.could_hold(one)]
+    where = ", ".join(map(places.shown, folders))
+    if not results and not unread:
         raise ResultError("no results here; `evalkit score` writes them, --in names others", where)
     if not chosen and not broken:
         raise ResultError(_no_match(list(results.values()), filters), where)
@@ -156,10 +168,13 @@ def places_of(folders: Sequence[str]) -> Iterator[str]:
         if not places.is_url(folder) and not Path(folder).exists():
             raise ResultError("no such folder; --in names the one that holds results", folder)
         try:
-            yield from _places_in(folder, 0)
+            with places.named_publicly(folder):
+                yield from _places_in(folder, 0)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise ResultError(f"cannot be read as a folder of results: {reason}", folder) from None
+            raise ResultError(
+                f"cannot be read as a folder of results: {reason}", places.shown(folder)
+            ) from None
 
 
 def _places_in(folder: str, depth: int) -> Iterator[str]:
@@ -167,9 +182,10 @@ def _places_in(folder: str, depth: int) -> Iterator[str]:
     if places.holds(folder, "result.json"):
         yield folder
         return
+    if depth and _was_result(folder, names):
+        yield folder
+        return
     if depth == DEEPEST:
-        if "tables" in names or any(places.holds(folder, part) for part in PARTS):
-            yield folder
         return
     left = set() if places.is_url(folder) else {one.name for one in targets(Path(folder))}
     for name in sorted({one for one in names if not one.startswith(".")} | left):
@@ -180,27 +196,72 @@ def _places_in(folder: str, depth: int) -> Iterator[str]:
             yield from _places_in(inside, depth + 1)
 
 
-def locate(given: str, folders: Sequence[str]) -> str:
-    """A result by its path, by SET/SYSTEM, or by SYSTEM where that is clear; ResultError else."""
+def _was_result(folder: str, names: Sequence[str]) -> bool:
+    """It holds parts of a result; a folder of folders may be a set or a system called tables."""
+    tables = "tables" in names and not places.folders(places.join(folder, "tables"))
+    return tables or any(places.holds(folder, part) for part in PARTS)
+
+
+def locate(given: str, folders: Sequence[str] = DEFAULT) -> str:
+    """The place of a result: a path or URL that leads to one, else SET/SYSTEM or SYSTEM.
+
+    folders: those that hold results, searched by name; one that is not there holds none.
+    ResultError where there is no such result, with what was meant, or more than one.
+    """
     if places.is_url(given) or places.name(given) == "result.json":
         return given
     path = Path(given)
-    if path.is_dir() or (path.parent.is_dir() and given in map(str, targets(path.parent))):
-        inside = list(places_of([given])) if path.is_dir() else [given]
-        if inside in ([], [given]):
-            return given
+    if inside := _results_at(path):
         if len(inside) == 1:
             return inside[0]
         shown = ", ".join(inside[:3])
         raise ResultError(f"holds {counted(len(inside), 'result')}; name one ({shown}, …)", given)
+    if (found := named(given, folders)) is not None:
+        return found
+    if path.is_dir():
+        raise ResultError("holds no result; evalkit score writes one", given)
+    raise ResultError(f"no such result{_meant(path, folders)} (evalkit results list)", given)
+
+
+def named(given: str, folders: Sequence[str] = DEFAULT) -> str | None:
+    """The place of the result SET/SYSTEM or SYSTEM in folders of results; None where none is.
+
+    ResultError where several are called so.
+    """
+    found = _by_name(folders).get(given, [])
+    if len(found) > 1:
+        raise ResultError(
+            f"could be any of {', '.join(map(places.shown, found))}; name one by its path", given
+        )
+    return found[0] if found else None
+
+
+def _results_at(path: Path) -> list[str]:
+    """The results that a path leads to, also one that a killed process left aside."""
+    if path.is_dir():
+        return list(places_of([str(path)]))
+    aside = path.name and path.parent.is_dir() and path in targets(path.parent)
+    return [str(path)] if aside else []
+
+
+def _by_name(folders: Sequence[str]) -> dict[str, list[str]]:
+    """The places of results by SYSTEM and by SET/SYSTEM."""
     known: dict[str, list[str]] = {}
-    for place in places_of([one for one in folders if places.is_url(one) or Path(one).is_dir()]):
+    there = [one for one in folders if places.is_url(one) or Path(one).is_dir()]
+    for place in dict.fromkeys(places_of(there)):
         system, name = places.name(place), places.name(places.parent(place))
         for word in (system, f"{name}/{system}"):
             known.setdefault(word, []).append(place)
-    if len(found := known.get(given, [])) == 1:
-        return found[0]
-    if found:
-        raise ResultError(f"could be any of {', '.join(found)}; name one by its path", given)
-    hint = did_you_mean(given, known)
-    raise ResultError(f"no such result{hint} (evalkit results list)", given)
+    return known
+
+
+def _meant(path: Path, folders: Sequence[str]) -> str:
+    """A name in the folders; of a path, what lies beside it or in the next set."""
+    known = set(_by_name(folders))
+    for around in list(path.parents)[:2]:
+        if around.is_dir() and around not in (Path(), Path(around.anchor)):
+            with suppress(ResultError):
+                known = set(places_of([str(around)])) or known
+            break
+    hint = did_you_mean(str(path), known)
+    return hint if len(known) <= LISTED or "did you mean" in hint else ""

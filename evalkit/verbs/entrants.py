@@ -10,10 +10,11 @@ from pathlib import Path
 
 from evalkit import catalogue
 from evalkit.errors import DataError, UsageError, counted, did_you_mean
-from evalkit.records.addresses import public, stem
+from evalkit.records.addresses import STDIN, is_url, public, stem
 from evalkit.records.formats import read_records
 from evalkit.records.source import Source
 from evalkit.results import Result, load
+from evalkit.results.store import named
 from evalkit.tables.build import Progress, silent
 from evalkit.verbs.score_files import ScoreRequest, ScoreRun, score_files
 
@@ -96,11 +97,14 @@ def _asked(argument: Given | Sequence[Given]) -> _Asked:
         name, path = "", text
     elif not name or not path:
         raise UsageError(f'"{text}": a named system is NAME=FILE')
-    if "://" not in path and PATTERN & set(path) and not Path(path).exists():
+    known = is_url(path) or path == STDIN or Path(path).exists()
+    if not known and PATTERN & set(path):
         found = sorted(glob.glob(path))  # noqa: PTH207 (a pattern of any depth, as a shell's)
         if not found:
             raise DataError("no file matches this pattern", path)
         return _Asked(name or None, tuple(found))
+    if not known and (place := named(path)) is not None:
+        path = place
     return _Asked(name or None, (path,))
 
 
@@ -114,6 +118,8 @@ def _is_result(given: Given) -> bool:
 def _load(given: Given) -> Result:
     if isinstance(given, Result):
         return given
+    if is_url(str(given)):
+        return load(str(given))
     path = Path(given)
     if path.is_dir() and not (path / "result.json").is_file():
         inside = sorted(str(one.parent) for one in path.glob("*/result.json"))

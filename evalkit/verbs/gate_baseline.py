@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,92 @@ import msgspec
 from evalkit.errors import ResultError
 from evalkit.interrupts import interrupts_blocked
 from evalkit.results import Result, encode
+from evalkit.results.reading import read_document
 from evalkit.results.result import table_file
 from evalkit.results.swapping import aside_of, locked, tidy
 
 BASELINE = "evalkit-baseline"
 OWN = {"result.json", "tables", "examples.jsonl.gz", "run.json"}
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value of the whole set; before, after: its records in the old and the new result."""
+
+    before: Record
+    after: Record
+
+    @property
+    def way(self) -> str:
+        """`better`, `worse` or `unmoved`, by the values alone."""
+        moved = self.after["value"] - self.before["value"]
+        if not moved:
+            return "unmoved"
+        return "better" if (moved > 0) == self.after["higher_is_better"] else "worse"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The baseline now; before: the document that it replaced, None where there was none.
+
+    changes: what both have of the same examples and references; None where these differ.
+    """
+
+    place: Path
+    system: str
+    before: Record | None = None
+    changes: list[Change] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """What --json prints."""
+        changes = [
+            {
+                "label": one.after["label"],
+                "output": one.after["output"],
+                "before": one.before["value"],
+                "value": one.after["value"],
+                "higher_is_better": one.after["higher_is_better"],
+            }
+            for one in self.changes or []
+        ]
+        return {
+            "schema": 1,
+            "kind": "baseline",
+            "baseline": str(self.place),
+            "system": self.system,
+            "before": None if self.before is None else self.before["system"],
+            "changes": changes,
+        }
+
+
+def keep_baseline(result: Result, target: Path) -> Kept:
+    """Write it, and what it changes; errors as for write_baseline."""
+    before = None
+    with suppress(ResultError):  # a damaged one is replaced
+        before = read_document(target)
+    place = write_baseline(result, target)
+    if before is None:
+        return Kept(place, result.system)
+    return Kept(place, result.system, before, _changes(before, result.document))
+
+
+def _changes(before: Record, after: Record) -> list[Change] | None:
+    same = ("references", "examples")
+    if any(before["inputs"].get(key) != after["inputs"].get(key) for key in same):
+        return None
+    old = {(one["label"], one["output"]): one for one in _whole(before)}
+    found = [(old.get((one["label"], one["output"])), one) for one in _whole(after)]
+    return [Change(earlier, now) for earlier, now in found if earlier is not None]
+
+
+def _whole(document: Record) -> list[Record]:
+    """Its values on the whole set, without details."""
+    return [
+        one
+        for one in document["scores"]
+        if one["slice"] is None and one["value"] is not None and not one.get("detail")
+    ]
 
 
 def write_baseline(result: Result, target: Path) -> Path:

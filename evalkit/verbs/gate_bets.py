@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from evalkit.metric import MeanMetric
 from evalkit.stats.sequential import EProcess, Side, betting_order, examples_wanted
 from evalkit.table import Floats
 from evalkit.verbs.gate_evidence import Claim, Evidence, Pair
+
+SAME = 1e-9  # of the mean over units and the value
+SEED = 0  # of the betting order; a choice of it would be a choice of the wealth
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,34 @@ class Bets:
 
 
 def bets_of(pair: Pair, evidence: Evidence, claim: Claim, position: int) -> Bets | None:
-    """None where the metric is no mean of bounded values; then only its resamples tell.
+    """None where the metric is no mean of bounded values that counts every unit alike; then only
+    its resamples tell.
 
-    With clusters each cluster counts once, at the mean of its examples.
+    The order depends on the set alone, so that the same predictions always win the same wealth.
     """
-    each = evidence.situation.scorer.each() if evidence.range is not None else None
-    if each is None or not np.isfinite(each[:, position]).all():
+    if evidence.range is None or not _count_alike(pair):
         return None
-    options = pair.system.document["options"]
+    each = evidence.situation.scorer.each()
+    if each is None or not math.isclose(each[:, position].mean(), evidence.value, abs_tol=SAME):
+        return None
     references = pair.system.tables[pair.label].header.references
-    order = betting_order(pair.units.names, options["seed"], references)
-    bound = float(evidence.range or 0)
+    order = betting_order(pair.units.names, SEED, references)
+    bound = float(evidence.range)
     differences = np.clip(claim.sign * each[order, position], -bound, bound)
     return Bets(differences, claim.sign * claim.threshold, bound)
+
+
+def _count_alike(pair: Pair) -> bool:
+    """Each example has one row of count 1, and all clusters have as many examples: then the mean
+    over units is the value that the rule is about."""
+    if pair.baseline is None or not isinstance(pair.metric, MeanMetric):
+        return False
+    units = pair.units
+    if units.unit_of is not None and len(set(np.bincount(units.unit_of).tolist())) > 1:
+        return False
+    counts = len(pair.metric.outputs)
+    tables = [pair.table(of) for of in (pair.system, pair.baseline)]
+    return all(
+        len(table.rows) == len(table.ids) and bool((table.rows[:, counts] == 1).all())
+        for table in tables
+    )

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from evalkit import catalogue
 from evalkit.errors import ResultError
 from evalkit.metric import Metric, Scorer
 from evalkit.results import Result
 from evalkit.stats.intervals import (
+    FLAT,
     POPULATION,
     NoIntervalError,
     Situation,
@@ -28,6 +30,7 @@ from evalkit.tables.pool import processors
 from evalkit.verbs.stored import Mask, units_of
 
 STEPS = 40  # halvings of the range in which a p-value lies
+LEAST = 1e-300  # p-value; 0 would say that it cannot be
 SAME_BITS = 1e-12
 SAME = 1e-6  # relative: a value from its table against the one in result.json
 Scale = tuple[float | None, float | None]
@@ -42,8 +45,11 @@ class Claim:
     sign: int
     strict: bool
 
-    def holds(self, number: float) -> bool:
+    def holds(self, number: float, *, rounded: bool = False) -> bool:
+        """rounded: a number that differs by no more than rounding is the threshold."""
         ahead = self.sign * (number - self.threshold)
+        if rounded and abs(ahead) <= rounding(number, self.threshold):
+            ahead = 0.0
         return ahead > 0 or (ahead == 0 and not self.strict)
 
     def near(self, bounds: Record) -> float:
@@ -77,7 +83,8 @@ class Pair:
         """By the table, of one output; NaN where it is undefined."""
         table = self.table(of)
         ones = np.ones((1, len(table.ids)), np.uint8)
-        return float(self.metric.scorer(table).measure(ones, errors=False)[0][0, position])
+        with catalogue.named_errors(type(self.metric)):
+            return float(self.metric.scorer(table).measure(ones, errors=False)[0][0, position])
 
     def scorer(self, of: Result) -> Scorer:
         return self.metric.scorer(self.table(of), self.units.unit_of)
@@ -125,10 +132,11 @@ class Evidence:
             "estimand": POPULATION,
         }
 
-    def p_value(self, claim: Claim, draws: int) -> float:
+    def p_value(self, claim: Claim, draws: int, *, beyond: bool = False) -> float:
         """Of the claim: the least tail at which the far bound contradicts it.
 
-        At least 1 / (draws + 1); 1 where the value itself agrees with the claim.
+        At least 1 / (draws + 1), or `tail` from there on where beyond; 1 where the value itself
+        agrees with the claim.
         """
         if claim.holds(self.value):
             return 1.0
@@ -141,11 +149,26 @@ class Evidence:
 
         least, most = 1 / (draws + 1), 0.5
         if contradicts(least):
-            return least
+            return min(least, (self.tail(claim) if beyond else None) or least)
         for _ in range(STEPS):
             middle = (least + most) / 2
             least, most = (least, middle) if contradicts(middle) else (middle, most)
         return most
+
+    def tail(self, claim: Claim) -> float | None:
+        """Of the claim, by Student's t of the linearised standard error (Cameron and Miller 2015).
+
+        For where resamples are too few to tell; None without such an error.
+        """
+        from scipy import special  # loaded where it is needed: a third of a second
+
+        units, output = self.situation.units, self.situation.output
+        error = float(self.situation.resamples.point_error[output])
+        if not error > FLAT * abs(self.value) or units < 2:
+            return None
+        ahead = claim.sign * (self.value - claim.threshold)
+        t = ahead / (error * math.sqrt(units / (units - 1)))
+        return max(float(special.stdtr(units - 1, t)), LEAST)
 
 
 @dataclass(frozen=True)
@@ -208,6 +231,11 @@ class Bench:
             found = resample([scorer], wanted, draws, self.draws, threads=processors())
             self.drawn[key] = scorer, found[0]
         return self.drawn[key]
+
+
+def rounding(*numbers: float) -> float:
+    """By how much a difference of such numbers may miss its decimal value."""
+    return SAME_BITS * max(1.0, *map(abs, numbers))
 
 
 def predictions_of(result: Result) -> str:

@@ -1,45 +1,28 @@
-"""From evidence to verdicts: pass, fail or inconclusive, and how many examples would settle it."""
+"""From evidence to verdicts, pass, fail or inconclusive: of all rules of a gate together."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from evalkit.errors import counted
 from evalkit.rules import LEVEL, Rule
 from evalkit.stats.intervals import NoIntervalError
 from evalkit.stats.multiplicity import adjust
 from evalkit.stats.sequential import alpha_of_look
-from evalkit.verbs.gate_bets import Bets, bets_of
-from evalkit.verbs.gate_evidence import Bench, Claim, Evidence, predictions_of, require_stored
+from evalkit.verbs.gate_bets import bets_of
+from evalkit.verbs.gate_decisions import FAIL, INCONCLUSIVE, PASS, Finding, Row, decide, settle
+from evalkit.verbs.gate_evidence import (
+    Bench,
+    Claim,
+    Evidence,
+    predictions_of,
+    require_stored,
+    rounding,
+)
 from evalkit.verbs.gate_subjects import Subject
 from evalkit.verbs.plan import FEWEST_BEYOND
 
-Row = dict[str, Any]
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 MOST_DRAWS = 100_000  # of resamples, however small the share of a late look
-MOST = 1e9  # examples; beyond, an estimate says no more than "very many"
-
-
-@dataclass
-class Finding:
-    """A row of the document while it is judged.
-
-    alpha: 1 - level; allowed: what of it this look may spend on an alarm; sequential: it is one of
-    many looks; bets: where these tell.
-    """
-
-    row: Row
-    rule: Rule
-    claim: Claim
-    alpha: float
-    allowed: float
-    sequential: bool = False
-    draws: int = 0
-    evidence: Evidence | None = None
-    bets: Bets | None = None
 
 
 def judge(
@@ -69,7 +52,7 @@ def judge(
     adjusted = adjust([finding.row["p"] for finding in raised], "holm")
     for finding, p in zip(raised, adjusted, strict=True):
         finding.row["p_adjusted"] = float(p)
-        _decide(finding, len(raised))
+        decide(finding, len(raised))
     return [finding.row for finding in findings]
 
 
@@ -135,12 +118,12 @@ def _finding(
     finding = Finding(row, subject.rule, claim, alpha, allowed, sequential)
     number = value if against is None else value - against
     if not math.isfinite(number):
-        _settle(row, subject.rule, INCONCLUSIVE, "the value is undefined on these examples")
+        settle(row, subject.rule, INCONCLUSIVE, "the value is undefined on these examples")
     elif subject.rule.kind == "exact":
-        _exact(row, subject.rule, number)
+        _exact(row, subject.rule, number, rounding(value, value if against is None else against))
     elif not _is_sampled(subject.rule):
-        verdict = PASS if claim.holds(number) else FAIL
-        _settle(row, subject.rule, verdict, f"the value itself is {number:.6g}")
+        verdict = PASS if claim.holds(number, rounded=True) else FAIL
+        settle(row, subject.rule, verdict, f"the value itself is {number:.6g}")
     else:
         _weigh(finding, subject, bench)
     return finding
@@ -161,6 +144,7 @@ def _row(subject: Subject, claim: Claim, value: float, against: float | None) ->
         "baseline_value": _finite(against),
         "difference": None if against is None else _finite(value - against),
         "higher_is_better": subject.record["higher_is_better"],
+        "scale": list(subject.record["scale"]),
         "bound": None,
         "interval": None,
         "p": None,
@@ -176,20 +160,12 @@ def _finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def _settle(row: Row, rule: Rule, verdict: str, reason: str) -> None:
-    """counts_as: what the rule makes of an inconclusive verdict."""
-    row.update(verdict=verdict, reason=reason, counts_as=verdict)
-    if verdict == INCONCLUSIVE and rule.inconclusive != "report":
-        row["counts_as"] = rule.inconclusive
-        row["reason"] += f"; the rule counts this as a {rule.inconclusive}"
-
-
-def _exact(row: Row, rule: Rule, difference: float) -> None:
-    moved = abs(difference) > rule.tolerance
+def _exact(row: Row, rule: Rule, difference: float, slack: float) -> None:
+    moved = abs(difference) > rule.tolerance + slack
     way = "moved" if moved else "did not move"
     beyond = f" by more than {rule.tolerance:g}" if rule.tolerance else ""
-    by = f": {difference:+.6g}" if difference else ""
-    _settle(row, rule, FAIL if moved else PASS, f"the number {way}{beyond}{by}")
+    by = f": {difference:+.6g}" if abs(difference) > slack else ""
+    settle(row, rule, FAIL if moved else PASS, f"the number {way}{beyond}{by}")
 
 
 def _weigh(finding: Finding, subject: Subject, bench: Bench) -> None:
@@ -200,7 +176,7 @@ def _weigh(finding: Finding, subject: Subject, bench: Bench) -> None:
     try:
         bounds = dict(evidence.between(finding.alpha))
     except NoIntervalError as error:
-        _settle(row, subject.rule, INCONCLUSIVE, f"no interval: {error}")
+        settle(row, subject.rule, INCONCLUSIVE, f"no interval: {error}")
         return
     units = subject.pair.units
     finding.evidence, finding.draws = evidence, bench.draws
@@ -218,78 +194,4 @@ def _weigh(finding: Finding, subject: Subject, bench: Bench) -> None:
         row["wealth"] = finding.bets.against("at_least")
         row["p"] = min(1.0, 1 / row["wealth"]) if row["wealth"] > 0 else 1.0
     else:
-        row["p"] = evidence.p_value(claim, bench.draws)
-
-
-def _decide(finding: Finding, family: int) -> None:
-    """Once p_adjusted is known; family: how many rules could raise an alarm."""
-    row, claim, rule = finding.row, finding.claim, finding.rule
-    what = "value" if row["difference"] is None else "difference"
-    sure = f"with {percent(1 - finding.alpha)} confidence the {what} is"
-    least, most = ("at least", "at most") if claim.sign > 0 else ("at most", "at least")
-    near, far = claim.near(row["interval"]), claim.far(row["interval"])
-    if claim.holds(near) and _may_pass(finding):
-        _settle(row, rule, PASS, f"{sure} {least} {near:.4g}")
-        return
-    after = f" (p {row['p_adjusted']:.2g} over {family} rules, Holm)" if family > 1 else ""
-    if row["p_adjusted"] <= finding.allowed:
-        _settle(row, rule, FAIL, f"{sure} {most} {far:.4g}{after}")
-        return
-    if finding.sequential and (claim.holds(near) or not claim.holds(far)):
-        share = f"p {row['p_adjusted']:.2g}, of {finding.allowed:.2g} for look {row['look']}"
-        reason = f"one look would settle it, many do not yet ({share})"
-    elif row["p"] <= finding.allowed:
-        reason = f"it would fail alone (p {row['p']:.2g}), but not{after}"
-    else:
-        reason = f"the bounds {near:.4g} and {far:.4g} lie around {claim.threshold:.4g}"
-    row["examples_wanted"] = wanted = _examples_wanted(finding)
-    settled = "no estimate of how many examples would settle it"
-    if wanted is not None:
-        settled = f"about {counted(wanted, 'example')} would settle it"
-    _settle(row, rule, INCONCLUSIVE, f"{reason}; {settled}")
-
-
-def _may_pass(finding: Finding) -> bool:
-    """ "Better" is a claim that many looks would make true by chance, "not worse" a safeguard."""
-    if not finding.sequential or finding.rule.kind != "better_than_baseline":
-        return True
-    if finding.bets is not None:
-        wealth = finding.bets.against("at_most")
-        return wealth * finding.allowed >= 1
-    evidence, claim = finding.evidence, finding.claim
-    assert evidence is not None
-    opposite = Claim(claim.threshold, -claim.sign, strict=not claim.strict)
-    return evidence.p_value(opposite, finding.draws) <= finding.allowed
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.4g} %"
-
-
-def _examples_wanted(finding: Finding) -> int | None:
-    """At which the bound would reach the threshold, if the value stayed and bounds close in as
-    1 / sqrt(n); an estimate, to two digits. None where the value is on the threshold."""
-    row, claim, evidence = finding.row, finding.claim, finding.evidence
-    assert evidence is not None
-    ahead = abs(evidence.value - claim.threshold)
-    bets = finding.bets
-    if bets is not None and (units := bets.wanted(finding.allowed)) is not None:
-        return _upward(units * row["n"] / len(bets.differences))
-    try:
-        if claim.holds(evidence.value):
-            bound = claim.near(row["interval"])
-        else:  # the alarm's bound, at the level that Holm leaves it
-            tail = finding.allowed * row["p"] / row["p_adjusted"]
-            bound = claim.far(evidence.between(tail))
-    except NoIntervalError:
-        return None
-    if ahead == 0:
-        return None
-    wanted = row["n"] * ((bound - evidence.value) / ahead) ** 2
-    return _upward(wanted) if row["n"] < wanted < MOST else None
-
-
-def _upward(number: float) -> int:
-    """To two significant digits, never down: 1,234 becomes 1,300."""
-    unit = 10 ** max(math.floor(math.log10(number)) - 1, 0)
-    return int(math.ceil(number / unit) * unit)
+        row["p"] = evidence.p_value(claim, bench.draws, beyond=finding.sequential)

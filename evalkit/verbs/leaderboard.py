@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from evalkit import catalogue
 from evalkit.errors import MetricError, ResultError, UsageError, did_you_mean
+from evalkit.metric import Metric
 from evalkit.results import Result, load
 from evalkit.results.store import Filters, Stored, find
 from evalkit.stats.multiplicity import CORRECTIONS, adjust, too_few_swaps
@@ -20,8 +21,10 @@ from evalkit.stats.ranking import significance_clusters
 from evalkit.table import Floats
 from evalkit.tables.build import Progress, silent
 from evalkit.tables.pool import processors
+from evalkit.verbs.gate_evidence import Pair, require_stored
 from evalkit.verbs.results import document
 from evalkit.verbs.stored import stored_metric, units_of
+from evalkit.verbs.trust import own_files
 
 Record = dict[str, Any]
 FEWEST_SWAPS = 100
@@ -31,7 +34,8 @@ FEWEST_SWAPS = 100
 class Ranking:
     """metric: a label, a name, an output, or label and output as a table's heading has them.
 
-    swaps: of each pair; 0: no test, no clusters. correction: over all pairs.
+    swaps: of each pair; 0: no test, no clusters. correction: over all pairs. trust: run metric
+    files that the results name.
     """
 
     metric: str | None = None
@@ -39,6 +43,7 @@ class Ranking:
     swaps: int = 10_000
     seed: int = 12345
     correction: str = "holm"
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -55,17 +60,18 @@ def leaderboard(
 ) -> Record:
     """Ranked rows first, then those without the value; ResultError where no order can be had."""
     found = find(folders, filters)
-    if found.damaged:
-        one = found.damaged[0]
+    for one in found.unread:
+        way_out = "remove it (evalkit results prune --damaged), or " if one.damaged else ""
         raise ResultError(
-            f"{one.reason}; a ranking without it would mislead: score it again, remove it "
-            "(evalkit results prune --damaged), or leave it out with --system"
+            f"{one.reason}; a ranking without it would mislead: score it again, {way_out}"
+            "leave it out with --system"
         )
     stored = found.results
     _require_one_set(stored)
     chosen = _chosen(stored, asked.metric)
     label, output = chosen["label"], chosen["output"]
     ranked = [(one, record) for one in stored if (record := _record(one, label, output))]
+    _require_one_direction(ranked)
     order = sorted((pair for pair in ranked if pair[1]["value"] is not None), key=_key)
     rest = [one for one in stored if all(one is not pair[0] for pair in order)]
     test = _Test(asked, label, output)
@@ -102,8 +108,8 @@ def _require_one_set(stored: Sequence[Stored]) -> None:
     for one in stored:
         if one.system in seen:
             raise ResultError(
-                f'two results of the system "{one.system}": {seen[one.system].place} and '
-                f"{one.place}; name one folder with --in"
+                f'two results of the system "{one.system}": {seen[one.system].shown} and '
+                f"{one.shown}; name one folder with --in"
             )
         seen[one.system] = one
     first = stored[0]
@@ -121,7 +127,7 @@ def _chosen(stored: Sequence[Stored], metric: str | None) -> Record:
         record for one in stored for record in one.document["scores"] if record["slice"] is None
     ]
     if not whole:
-        raise ResultError("these results hold no score; score again", stored[0].place)
+        raise ResultError("these results hold no score; score again", stored[0].shown)
     if metric is None:
         return dict(next((one for one in whole if one["value"] is not None), whole[0]))
     tests = (
@@ -157,6 +163,15 @@ def _record(one: Stored, label: str, output: str) -> Record | None:
     return None
 
 
+def _require_one_direction(ranked: Sequence[tuple[Stored, Record]]) -> None:
+    for one, record in ranked:
+        if record["higher_is_better"] != ranked[0][1]["higher_is_better"]:
+            raise ResultError(
+                f"{record['label']} {record['output']}: higher is better in one of {one.shown} and "
+                f"{ranked[0][0].shown} alone; score both again"
+            )
+
+
 def _key(pair: tuple[Stored, Record]) -> tuple[float, str]:
     one, record = pair
     return (-record["value"] if record["higher_is_better"] else record["value"]), one.system
@@ -167,7 +182,7 @@ def _row(one: Stored, rank: int | None, cluster: int | None) -> Record:
         "rank": rank,
         "cluster": cluster,
         "system": one.system,
-        "path": one.place,
+        "path": one.shown,
         "started": one.started,
         "tags": one.tags,
         "scores": [
@@ -206,7 +221,7 @@ class _Test:
             raise UsageError(why)
         results = [load(one.place) for one in stored]
         try:
-            p = self._p_values(results, progress)
+            p, difference = self._tested(results, progress)
         except MetricError as error:
             self.described["reason"] = str(error)
             return None, []
@@ -218,13 +233,14 @@ class _Test:
             equal = results[i].value(self._label, self._output) == results[j].value(
                 self._label, self._output
             )
-            beaten[i, j] = corrected <= 1 - self._asked.level and not equal
+            ahead = self._sign(results[i]) * difference[i, j] > 0
+            beaten[i, j] = corrected <= 1 - self._asked.level and ahead and not equal
             one: Mapping[str, Any] = {"better": stored[i].system, "worse": stored[j].system}
             records.append({**one, "p": float(p[i, j]), "p_adjusted": float(corrected)})
         return significance_clusters(range(len(stored)), beaten), records
 
-    def _p_values(self, results: Sequence[Result], progress: Progress) -> Floats:
-        """[systems, systems], above the diagonal."""
+    def _tested(self, results: Sequence[Result], progress: Progress) -> tuple[Floats, Floats]:
+        """p and row - column, both [systems, systems], above the diagonal."""
         tables = [result.tables[self._label] for result in results]
         for result, table in zip(results[1:], tables[1:], strict=True):
             differs = (
@@ -235,10 +251,12 @@ class _Test:
                     f"{self._label} of {result.system} and of {results[0].system} differ in their "
                     f"{differs}; score both alike, or leave one out with --system"
                 )
-        metric = stored_metric(tables[0].header, _own_files(results))
+        metric = stored_metric(tables[0].header, own_files(results) if self._asked.trust else ())
         units = units_of(results[0], tables[0])
         output = tables[0].header.outputs.index(self._output)
+        self._require_stored_values(metric, results, output)
         p = np.full((len(results), len(results)), np.nan)
+        difference = p.copy()
         pairs = list(combinations(range(len(results)), 2))
         threads = processors()
         for done, (i, j) in enumerate(pairs):
@@ -253,15 +271,23 @@ class _Test:
                     seed=self._asked.seed,
                     threads=threads,
                 )
-            p[i, j] = tested.p[output]
-        return p
+            p[i, j], difference[i, j] = tested.p[output], -tested.difference[output]
+        return p, difference
 
+    def _record(self, result: Result) -> Record:
+        """By which it ranks."""
+        place = None, self._label, self._output
+        return next(
+            one for one in result.scores if (one["slice"], one["label"], one["output"]) == place
+        )
 
-def _own_files(results: Sequence[Result]) -> list[str]:
-    """Metric files of one's own, as the calls named them."""
-    named = [
-        spec.partition(":")[0]
-        for result in results
-        for spec in result.run.get("request", {}).get("metrics", [])
-    ]
-    return [name for name in dict.fromkeys(named) if name.endswith(".py")]
+    def _sign(self, result: Result) -> int:
+        return 1 if self._record(result)["higher_is_better"] else -1
+
+    def _require_stored_values(
+        self, metric: Metric, results: Sequence[Result], output: int
+    ) -> None:
+        """What ranks is what is tested."""
+        for result in results:
+            value = Pair(metric, result, self._label).value(result, output)
+            require_stored(value, self._record(result), result.system)

@@ -23,6 +23,7 @@ from evalkit.table import Floats
 
 FILE = "looks.jsonl"
 SCHEMA = 1
+BEGINS = (b'{"alarm":', b'{"schema":1,"set":')  # of a line, by sorted keys or by ours
 KEY_BYTES = 8
 WANTED = "set baseline predictions system rule number alpha wealth alarm".split()
 
@@ -131,7 +132,10 @@ def opened(path: Path) -> Iterator[Looks]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise ResultError("cannot be opened: no regular file; name one", str(path))
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        stream = os.fdopen(handle, "r+b", buffering=0)
     except OSError as error:
         raise ResultError(f"cannot be opened: {error.strerror}", str(path)) from None
     with stream:
@@ -173,11 +177,27 @@ def read(path: Path) -> list[Look]:
 def look_number(looks: Sequence[Look], set: str, baseline: str, predictions: str) -> int:
     """From 1: distinct set, baseline and predictions, in the order they came.
 
-    A set that changed under its name, or grew, counts on: starting again would spend alpha twice.
+    Rules without a baseline look at what rules with one look at, so "" is the same as any. A set
+    that changed under its name, or grew, counts on: starting again would spend alpha twice.
     """
-    taken = list(dict.fromkeys((one.set, one.baseline, one.predictions) for one in looks))
     mine = (set, baseline, predictions)
-    return taken.index(mine) + 1 if mine in taken else len(taken) + 1
+    taken: list[tuple[str, str, str]] = []
+    known = ((one.set, one.baseline, one.predictions) for one in looks)
+    for what in dict.fromkeys([*known, mine]):
+        number = next((at for at, one in enumerate(taken) if _same_look(one, what)), len(taken))
+        if number == len(taken):
+            taken.append(what)
+        elif what[1]:
+            taken[number] = what
+        if what == mine:
+            break
+    return number + 1
+
+
+def _same_look(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+    return (one[0], one[2]) == (other[0], other[2]) and (
+        one[1] == other[1] or "" in (one[1], other[1])
+    )
 
 
 def packed(keys: Sequence[bytes]) -> str:
@@ -196,8 +216,8 @@ def unpacked(text: str) -> list[bytes]:
 def _parsed(content: bytes, path: Path) -> tuple[list[Look], int]:
     """The looks, and where the file's whole lines end.
 
-    A last line without its newline that is no JSON was being written when its process was killed:
-    that look was never reported, and the next one takes its place.
+    A last line without its newline that begins like a look and is no JSON was being written when
+    its process was killed: that look was never reported, and the next one takes its place.
     """
     looks: list[Look] = []
     end = 0
@@ -205,7 +225,7 @@ def _parsed(content: bytes, path: Path) -> tuple[list[Look], int]:
         try:
             looks.append(_look(line))
         except ValueError as error:
-            if not line.endswith(b"\n") and not _is_json(line):
+            if not line.endswith(b"\n") and _is_begun(line, alone=number == 1):
                 break
             raise ResultError(
                 f"damaged: {error}; restore the file, or move it away to count from 1 again",
@@ -213,6 +233,12 @@ def _parsed(content: bytes, path: Path) -> tuple[list[Look], int]:
             ) from None
         end += len(line)
     return looks, end
+
+
+def _is_begun(line: bytes, *, alone: bool) -> bool:
+    """A look that was cut off, and of a file with no other line certainly so."""
+    begins = any(line.startswith(one) or (one.startswith(line) and not alone) for one in BEGINS)
+    return begins and not _is_json(line)
 
 
 def _is_json(line: bytes) -> bool:

@@ -13,13 +13,19 @@ from typing import Any
 
 import evalkit
 from evalkit.errors import UsageError
+from evalkit.records.addresses import public
 
 GIT_SECONDS = 5
 REDACTED = "***"
-_NAMES = r"(?:api|access|secret|private|auth)[_-]?key|token|secret|passwd|password|credentials?"
+_NAMES = (
+    r"(?:api|access|secret|private|auth)[_-]?key|token|secret|pass(?:wd|word|phrase)?|pwd"
+    r"|credentials?"
+)
+_ADDRESS = re.compile(r"(?:[^\s/:=]+=)?[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_NAMED = re.compile(rf"(?is)((?:--[\w-]+=)?(?:[\w.-]*[^a-z])?(?:{_NAMES})=).*")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_QUERY = (re.compile(r"(\w://[^?]+\?)\S+"), rf"\1{REDACTED}")
 _SECRETS = (
-    (re.compile(r"(\w://)[^/\s@]+@"), rf"\1{REDACTED}@"),
-    (re.compile(r"(\w://[^\s?]+\?)\S+"), rf"\1{REDACTED}"),
     (
         re.compile(rf"(?i)((?<![a-z])(?:{_NAMES})(?![a-z])[\"']?\s*[=:]\s*[\"']?)[^\s\"',;]+"),
         rf"\1{REDACTED}",
@@ -94,10 +100,21 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
+def tags_without_secrets(tags: Mapping[str, str]) -> dict[str, str]:
+    """A tag is scrubbed as NAME=VALUE, so that its name tells what its value is."""
+    kept = {}
+    for name, value in tags.items():
+        is_secret = without_secrets(f"{name}=x") != f"{name}=x"
+        kept[without_secrets(name)] = REDACTED if is_secret else without_secrets(value)
+    return kept
+
+
 def without_secrets(value: Any) -> Any:
     """JSON values whose texts have lost what looks like a credential."""
     if isinstance(value, str):
-        for pattern, kept in _SECRETS:
+        alone = _ADDRESS.fullmatch(value) is not None
+        value = public(value) if alone else _IN_TEXT.sub(lambda url: public(url[0]), value)
+        for pattern, kept in _SECRETS if alone else (_QUERY, *_SECRETS):
             value = pattern.sub(kept, value)
         return value
     if isinstance(value, Mapping):
@@ -114,6 +131,8 @@ def _words_without_secrets(words: Sequence[Any]) -> list[Any]:
         before = kept[-1] if kept else None
         if isinstance(before, str) and isinstance(word, str) and _is_flag(before):
             kept.append(REDACTED)
+        elif isinstance(word, str) and (found := _NAMED.match(word)):
+            kept.append(f"{found[1]}{REDACTED}")
         else:
             kept.append(without_secrets(word))
     return kept

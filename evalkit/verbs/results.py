@@ -24,7 +24,7 @@ SCHEMA = 1
 KIND = "results"
 Record = dict[str, Any]
 AROUND = (
-    *("note", "tags", "command", "files", "definitions", "versions", "git", "python"),
+    *("note", "tags", "command", "versions", "git", "python"),
     *("platform", "host", "folder", "started", "seconds"),
 )
 
@@ -34,22 +34,30 @@ def document(verb: str, **more: Any) -> Record:
 
 
 def list_results(folders: Sequence[str], filters: Filters) -> Record:
-    """One record per result, with its headline value; `damaged`: what could not be read."""
+    """One record per result, with its headline value.
+
+    `damaged`: what is no result any more; `unread`: what this evalkit cannot read, or may not.
+    """
     found = find(folders, filters)
     return document(
         "list",
         results=[_listed(one, filters.metric) for one in found.results],
-        damaged=_damaged(found),
+        damaged=_unread(found, damaged=True),
+        unread=_unread(found, damaged=False),
     )
 
 
-def _damaged(found: Found) -> list[Record]:
-    return [{"path": one.place, "reason": one.reason} for one in found.damaged]
+def _unread(found: Found, *, damaged: bool) -> list[Record]:
+    return [
+        {"path": places.shown(one.place), "reason": one.reason}
+        for one in found.unread
+        if one.damaged == damaged
+    ]
 
 
 def _listed(one: Stored, metric: str | None) -> Record:
     return {
-        "path": one.place,
+        "path": one.shown,
         "set": one.set,
         "system": one.system,
         "protocol": one.protocol,
@@ -75,7 +83,9 @@ def show_result(given: str, folders: Sequence[str]) -> tuple[Result, Record]:
     """Everything of one result but its tables and examples."""
     place = locate(given, folders)
     result = load(place)
-    return result, document("show", path=place, result=result.document, run=result.run)
+    return result, document(
+        "show", path=places.shown(place), result=result.document, run=result.run
+    )
 
 
 def diff_results(given: Sequence[str], folders: Sequence[str]) -> Record:
@@ -85,8 +95,8 @@ def diff_results(given: Sequence[str], folders: Sequence[str]) -> Record:
     )
     return document(
         "diff",
-        a=first,
-        b=second,
+        a=places.shown(first),
+        b=places.shown(second),
         facts=list(_differing(_facts(a), _facts(b))),
         values=list(_values(a, b)),
         examples=_other_examples(a, b),
@@ -99,7 +109,21 @@ def _facts(one: Result) -> dict[str, Any]:
     kept = {key: one.document.get(key) for key in ("inputs", "options")}
     around = {key: one.run.get(key) for key in AROUND}
     signatures = {record["label"]: record["signature"] for record in one.scores}
-    return dict(_flat({**plain, **kept, "signature": signatures, **around}))
+    files = {
+        name: sha256
+        for kind, word in (("files", "file"), ("definitions", "definition"))
+        for name, sha256 in _by_short_name(word, one.run.get(kind))
+    }
+    return {**dict(_flat({**plain, **kept, "signature": signatures, **around})), **files}
+
+
+def _by_short_name(word: str, files: Any) -> Iterator[tuple[str, Any]]:
+    """`file BART.jsonl`; by its whole path where two files have one name."""
+    found = files if isinstance(files, Mapping) else {}
+    short = [places.name(str(path)) for path in found]
+    for path, sha256 in found.items():
+        name = places.name(str(path))
+        yield f"{word} {name if short.count(name) == 1 else path}", sha256
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -160,7 +184,7 @@ def _other_examples(a: Result, b: Result) -> Record:
 class Prune:
     """Which of the filtered results go; `keep`: how many newest of each set and system stay.
 
-    damaged: those that cannot be read, and no others.
+    damaged: those that are no results any more, and no others.
     """
 
     older_than: str | None = None
@@ -173,7 +197,7 @@ class Prune:
 def prune_results(folders: Sequence[str], filters: Filters, asked: Prune) -> Record:
     """What goes, or would go without `yes`; each result goes whole or not at all."""
     if url := next((one for one in folders if places.is_url(one)), None):
-        raise UsageError(f"--in {url}: only results in local folders are removed")
+        raise UsageError(f"--in {places.shown(url)}: only results in local folders are removed")
     if asked.keep is not None and asked.keep < 0:
         raise UsageError("--keep counts results; it must not be negative")
     if asked.damaged and (asked.keep is not None or asked.older_than is not None):
@@ -181,9 +205,10 @@ def prune_results(folders: Sequence[str], filters: Filters, asked: Prune) -> Rec
     age = None if asked.older_than is None else parse_age(asked.older_than)
     chosen: list[Stored] = []
     broken: list[Record] = []
+    unread: list[Record] = []
     if filters != Filters() or age is not None or asked.keep is not None or asked.damaged:
         found = find(folders, filters)
-        broken = _damaged(found)
+        broken, unread = (_unread(found, damaged=one) for one in (True, False))
         chosen = found.results
         if age is not None:
             chosen = [one for one in chosen if is_older(one, age, asked.now)]
@@ -210,6 +235,7 @@ def prune_results(folders: Sequence[str], filters: Filters, asked: Prune) -> Rec
         leftovers=left,
         damaged=broken,
         damaged_removed=asked.damaged,
+        unread=unread,
     )
 
 
@@ -219,4 +245,4 @@ def _require_folders(folders: Sequence[str]) -> None:
         try:
             places.folders(folder)
         except OSError as error:
-            raise ResultError(f"cannot be read: {error.strerror}", folder) from None
+            raise ResultError(f"cannot be read: {error.strerror}", places.shown(folder)) from None

@@ -34,7 +34,7 @@ from evalkit.verbs.plan import (
     made_metrics,
     plan,
 )
-from evalkit.verbs.provenance import circumstances, without_secrets
+from evalkit.verbs.provenance import circumstances, tags_without_secrets, without_secrets
 from evalkit.verbs.scoring import score_plans
 
 LEFT_OUT = (
@@ -148,7 +148,10 @@ def _write(
     around["definitions"] = _definitions(request)
     around["seconds"] = round(time.time() - started, 3)
     records = [_run_record(request, system, started, around) for system in systems]
-    kept = [without_secrets(record) for record in records]
+    kept = [
+        {**without_secrets(record), "tags": tags_without_secrets(record["tags"])}
+        for record in records
+    ]
     if kept != records:
         run.notes.append(LEFT_OUT)
     run.results = [replace(result, run=one) for result, one in zip(run.results, kept, strict=True)]

@@ -25,13 +25,12 @@ from evalkit.tables.build import Progress, silent
 from evalkit.verbs.provenance import circumstances, is_redacted
 from evalkit.verbs.results import document
 from evalkit.verbs.score_files import ScoreRequest, score_files
+from evalkit.verbs.trust import CannotVerifyError, require_own
 
 AGREES, DIFFERS, CANNOT = "agrees", "differs", "cannot be verified"
+STDIN = {"-", "<stdin>"}
+PIPES = ("/dev/fd/", "/dev/stdin", "/proc/")
 Record = dict[str, Any]
-
-
-class CannotVerifyError(Exception):
-    """Why a result cannot be made again."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,21 @@ class Inputs:
 
 
 def verify_results(
-    given: Sequence[str], folders: Sequence[str], inputs: str | None, progress: Progress = silent
+    given: Sequence[str],
+    folders: Sequence[str],
+    inputs: str | None,
+    progress: Progress = silent,
+    *,
+    trust: bool = False,
 ) -> Record:
-    """One record per result: path, verdict, reasons, notes. inputs: where moved files lie."""
+    """One record per result: path, verdict, reasons, notes. inputs: where moved files lie.
+
+    trust: run also metric files and programs that are no part of evalkit.
+    """
     named = [locate(one, folders) for one in given]
     with tempfile.TemporaryDirectory(prefix="evalkit-verify-") as folder:
         again = _Again(Path(folder), progress)
-        results = [_verified(place, inputs, again) for place in named]
+        results = [_verified(place, inputs, again, trust=trust) for place in named]
     return document("verify", results=results)
 
 
@@ -59,21 +66,25 @@ def exit_code(found: Record) -> int:
     return 1 if DIFFERS in verdicts else 2 if CANNOT in verdicts else 0
 
 
-def _verified(place: str, inputs: str | None, again: _Again) -> Record:
+def _verified(place: str, inputs: str | None, again: _Again, *, trust: bool) -> Record:
     notes: tuple[str, ...] = ()
+    shown = places.shown(place)
     try:
         stored = load(place)
         request = _request(stored)
         found = _inputs(stored.run, inputs)
         notes = found.notes
+        if not trust:
+            require_own(request, found.paths, _home(stored))
         folder = again.scored(stored, request, found)
         reasons = list(_differences(place, stored, folder))
+        notes += tuple(_other_downloads(stored.run, load(folder).run))
     except (CannotVerifyError, EvalkitError) as error:
-        return {"path": place, "verdict": CANNOT, "reasons": [str(error)], "notes": list(notes)}
+        return {"path": shown, "verdict": CANNOT, "reasons": [str(error)], "notes": list(notes)}
     if reasons:
         notes += tuple(_other_versions(stored.run))
     verdict = DIFFERS if reasons else AGREES
-    return {"path": place, "verdict": verdict, "reasons": reasons, "notes": list(notes)}
+    return {"path": shown, "verdict": verdict, "reasons": reasons, "notes": list(notes)}
 
 
 def _request(stored: Result) -> ScoreRequest:
@@ -82,10 +93,11 @@ def _request(stored: Result) -> ScoreRequest:
         raise CannotVerifyError(
             "its run.json holds no request: only results of the command `evalkit score` do"
         )
-    if is_redacted(request):
+    sources = stored.run.get("files") or {}
+    own = [one for one in request.get("predictions", ()) if _source(str(one), sources)]
+    if is_redacted({**request, "predictions": own}):
         raise CannotVerifyError("a credential was left out of its request (run.json)")
-    given = [*request.get("predictions", ()), *request.get("references", ())]
-    if any(one == "-" or str(one).endswith("=-") for one in given):
+    if STDIN & set(sources):
         raise CannotVerifyError("it was read from standard input, which is not kept")
     kept = {key: one for key, one in request.items() if key not in ("out", "replace")}
     try:
@@ -101,6 +113,8 @@ def _inputs(run: Mapping[str, Any], inputs: str | None) -> Inputs:
         if places.is_url(source):
             paths[source] = source
             continue
+        if source.startswith(PIPES):
+            raise CannotVerifyError(f"{source}: it was read from a pipe, which is not kept")
         present = [one for one in _candidates(source, run, inputs) if one.is_file()]
         if not present:
             raise CannotVerifyError(
@@ -108,7 +122,7 @@ def _inputs(run: Mapping[str, Any], inputs: str | None) -> Inputs:
                 "it lies now"
             )
         digests = {one: file_digest(str(one)) for one in present}
-        same = [one for one in present if digests[one] == sha256]
+        same = [one for one in present if sha256 in (None, digests[one])]
         chosen = same[0] if same else present[0]
         if not same:
             notes.append(f"{source} changed: sha256 was {sha256}, now {digests[chosen]}")
@@ -148,8 +162,7 @@ class _Again:
         key = msgspec.json.encode([home, request], enc_hook=str)
         if key not in self._done:
             out = self._folder / str(len(self._done))
-            where = Path(home) if Path(home).is_dir() else Path.cwd()
-            with contextlib.chdir(where):
+            with contextlib.chdir(_home(stored)):
                 run = score_files(replace(request, out=out), self._progress)
             names = [result.system for result in run.results]
             self._done[key] = list(zip(names, run.folders, strict=True))
@@ -160,14 +173,23 @@ class _Again:
         raise CannotVerifyError(f"its inputs now hold other systems: {', '.join(names)}")
 
 
+def _home(stored: Result) -> Path:
+    """Where it was scored, as far as that folder is here."""
+    home = Path(str(stored.run.get("folder") or "."))
+    return home if home.is_dir() else Path.cwd()
+
+
 def _predictions(stored: Result, request: ScoreRequest, inputs: Inputs) -> Iterator[str]:
     """The files of this system, under its name: a name that a file gives counts more."""
     for argument in request.predictions:
-        file = argument.partition("=")[2]
-        source = argument if argument in inputs.paths else file
-        if source in inputs.paths:
+        if source := _source(argument, inputs.paths):
             path = inputs.paths[source]
             yield path if "=" in stored.system else f"{stored.system}={path}"
+
+
+def _source(argument: str, known: Mapping[str, Any]) -> str | None:
+    """What FILE or NAME=FILE names of the files that are known."""
+    return next((one for one in (argument, argument.partition("=")[2]) if one in known), None)
 
 
 def _definition(spec: str, inputs: Inputs) -> str:
@@ -199,7 +221,9 @@ def _content(place: str, name: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ResultError(f"cannot be read: {error.strerror}", places.join(place, name)) from None
+        raise ResultError(
+            f"cannot be read: {error.strerror}", places.join(places.shown(place), name)
+        ) from None
 
 
 def _unpacked(name: str, content: bytes) -> Any:
@@ -231,6 +255,13 @@ def first_difference(a: Any, b: Any, at: str = "") -> str:
 def _brief(value: Any) -> str:
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _other_downloads(run: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for source, sha256 in (run.get("files") or {}).items():
+        found = now["files"].get(source)
+        if places.is_url(source) and None not in (sha256, found) and found != sha256:
+            yield f"{source} changed: sha256 was {sha256}, now {found}"
 
 
 def _other_versions(run: Mapping[str, Any]) -> Iterator[str]:

@@ -37,6 +37,7 @@ def test_results_and_files_give_the_same(evalkit_command: Command, tmp_path: Pat
     folders = [tmp_path / "results" / "s" / path.stem for path in SYSTEMS]
     ways = (
         folders,
+        ["BART", "s/T5", "Lead-3"],
         [folder / "result.json" for folder in folders],
         [*SYSTEMS, "-r", REFS, *metrics],
         [folders[0], *SYSTEMS[1:], "-r", REFS],

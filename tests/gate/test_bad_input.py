@@ -16,6 +16,7 @@ from tests.gate.made import ACCURACY, gate_file, labels, scored
 
 GOOD = labels(60, 0.8, 1)
 AT_LEAST = f'{ACCURACY}kind = "at_least"\nvalue = 0.5'
+X = 'kind = "at_least"\nvalue = "x"'
 NOT_WORSE = f'{ACCURACY}kind = "not_worse_than_baseline"\n'
 GATE = ("gate", "results/s/system", "--rules", "gate.toml")
 
@@ -64,6 +65,12 @@ def no_baseline(folder: Path) -> None:
     (folder / "evalkit-baseline" / "result.json").unlink()
 
 
+def broken_twin(folder: Path) -> None:
+    scored(GOOD, "twin").save(folder / "results")
+    (folder / "results" / "s" / "twin" / "run.json").write_text("{}")
+    cuts("results/s/twin/result.json")(folder)
+
+
 def other_set(folder: Path) -> None:
     scored(GOOD[:30], "small", set="t").save(folder / "results")
 
@@ -101,17 +108,29 @@ CASES = [
     Case("no margin", "lacks its margin", NOT_WORSE, where="gate.toml:1"),
     Case(
         "margin with the wrong sign",
-        "-0.02 has the wrong sign.*: 0.02",
+        "margin: a margin is a loss, written without sign: margin = 0.02$",
         f"{NOT_WORSE}margin = -0.02",
         where="gate.toml:4",
     ),
     Case("margin of nothing", "0 would let only a better", f"{NOT_WORSE}margin = 0"),
     Case(
         "a margin in words",
-        "margin: Expected `float",
+        'margin: a number is wanted, not "small"$',
         f'{NOT_WORSE}margin = "small"',
         where="gate.toml:4",
     ),
+    Case(
+        "a gain with a sign",
+        "margin: a margin is a gain, written without sign: margin = 1$",
+        f'{ACCURACY}kind = "better_than_baseline"\nmargin = -1',
+    ),
+    Case("a value in words", 'value: a number is wanted, not "x"$', f"{ACCURACY}{X}"),
+    Case("a level in words", 'level: a number is wanted, not "x"$', f'{AT_LEAST}\nlevel = "x"'),
+    Case(
+        "a switch", "value: a number is wanted, not true$", f"{ACCURACY}{X}".replace('"x"', "true")
+    ),
+    Case("unknown on", 'on: bound or value, not "x"$', f'{AT_LEAST}\non = "x"'),
+    Case("a name of numbers", "name: a text in quotes is wanted, not 3$", f"{AT_LEAST}\nname = 3"),
     Case("value of no number", "finite", f'{ACCURACY}kind = "at_most"\nvalue = nan'),
     Case("a share of nothing", "share", f'{ACCURACY}kind = "share_of_ceiling"\nvalue = -1'),
     Case("negative tolerance", "negative", f'{ACCURACY}kind = "exact"\ntolerance = -1'),
@@ -119,7 +138,7 @@ CASES = [
     Case("level of 95 asked", "a share such as 0.95", command=(*GATE, "--level", "95")),
     Case(
         "unknown outcome",
-        "inconclusive: Invalid enum value 'ignore'",
+        'inconclusive: report, pass or fail, not "ignore"$',
         f'{AT_LEAST}\ninconclusive = "ignore"',
         where="gate.toml:5",
     ),
@@ -153,7 +172,8 @@ CASES = [
     Case("no baseline", "wants a baseline", f"{NOT_WORSE}margin = 0.1", no_baseline),
     Case(
         "missing baseline",
-        "no result here",
+        r"no result here to pair with; .* RESULT --baseline results/s/nobody --update-baseline "
+        r"keeps one there; did you mean results/s/system\?$",
         f"{NOT_WORSE}margin = 0.1",
         command=(*GATE, "--baseline", "results/s/nobody"),
     ),
@@ -175,7 +195,55 @@ CASES = [
         f"{NOT_WORSE}margin = 0.1",
         other_baseline(metrics=["f1"]),
     ),
-    Case("no such result", "no such result", command=("gate", "results/s/nobody")),
+    Case(
+        "no such result",
+        "no such result; there are results/s/system$",
+        command=("gate", "zzz"),
+    ),
+    Case("a system", r"did you mean results/s/system\?$", command=("gate", "system")),
+    Case("a system, misspelt", r"did you mean results/s/system\?$", command=("gate", "sistem")),
+    Case("set and system", r"did you mean results/s/system\?$", command=("gate", "s/system/")),
+    Case("no set", r"did you mean results/s/system\?$", command=("gate", "results/system")),
+    Case("a set", r"did you mean results/s\?$", command=("gate", "s")),
+    Case(
+        "a system of two sets",
+        r"did you mean results/s/system or results/t/system\?$",
+        prepare=lambda folder: scored(GOOD, set="t").save(folder / "results"),
+        command=("gate", "system"),
+    ),
+    Case(
+        "no results at all",
+        "no such result; evalkit score writes one$",
+        command=("gate", "system"),
+        prepare=lambda at: hide(at),
+    ),
+    Case(
+        "a baseline by its system",
+        r"no result here to pair with; .*; did you mean results/s/system\?$",
+        f"{NOT_WORSE}margin = 0.1",
+        command=(*GATE, "--baseline", "system"),
+    ),
+    Case(
+        "truncated baseline",
+        "not valid JSON: .*; git checkout evalkit-baseline, or evalkit gate RESULT "
+        "--update-baseline$",
+        f"{NOT_WORSE}margin = 0.1",
+        prepare=cuts("evalkit-baseline/result.json"),
+        where="evalkit-baseline/result.json",
+    ),
+    Case(
+        "truncated table of the baseline",
+        "; git checkout evalkit-baseline, or evalkit gate RESULT --update-baseline$",
+        f"{NOT_WORSE}margin = 0.1",
+        prepare=cuts("evalkit-baseline/tables/accuracy.npz"),
+    ),
+    Case(
+        "a result as baseline, truncated",
+        "not valid JSON: [^;]*$",
+        f"{NOT_WORSE}margin = 0.1",
+        prepare=broken_twin,
+        command=(*GATE, "--baseline", "results/s/twin"),
+    ),
     Case("no results", "which result", command=("gate",), prepare=lambda at: hide(at)),
     Case("an empty folder", "holds no result", command=("gate", "empty")),
     Case("different sets", "one set at a time", prepare=other_set, command=("gate", "results")),
@@ -193,7 +261,7 @@ CASES = [
     ),
     Case(
         "a rule in pyproject.toml",
-        "margin has the wrong sign|-1 has the wrong sign",
+        "a margin is a loss, written without sign: margin = 1$",
         command=GATE[:2],
         prepare=writes(
             "pyproject.toml",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,84 @@ def test_a_set_is_gated_without_its_baseline(
         ("two", "fail"),
     ]
     assert found["systems"] == ["one", "two"]
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Results base, one and two; base is the baseline in the repository."""
+    monkeypatch.chdir(tmp_path)
+    for system, by in (("base", 0), ("one", 2), ("two", 40)):
+        scored(worse(GOOD, by), system).save("results")
+    gate_file(tmp_path, f'{ACCURACY}kind = "at_least"\nvalue = 0.1')
+    assert run(["gate", "results/s/base", "--update-baseline"]) == 0
+    return tmp_path
+
+
+def gated(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[str], str]:
+    """The systems that were gated, and the notes."""
+    capfd.readouterr()
+    assert run(["gate", *arguments, "--rules", "gate.toml", "--json"]) == 0
+    said = capfd.readouterr()
+    return json.loads(said.out)["systems"], said.err
+
+
+def test_the_result_that_the_baseline_was_made_from_is_left_out(
+    three: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    systems, notes = gated(capfd)
+    assert systems == ["one", "two"]
+    assert "results/s/base is left out: the baseline was made from it; name it to gate it" in notes
+    assert gated(capfd, "results/s/base") == gated(capfd, "results/s/base/result.json")
+    assert gated(capfd, "results/s", "results/s/base")[0] == ["base", "one", "two"]
+
+
+def test_equal_predictions_of_another_system_are_gated(
+    three: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A change that changes nothing must not drop out of its gate."""
+    scored(GOOD, "new").save("results")
+    assert gated(capfd)[0] == ["new", "one", "two"]
+    for system in ("new", "one", "two"):
+        shutil.rmtree(three / "results" / "s" / system)
+    systems, notes = gated(capfd)
+    assert systems == ["base"]
+    assert "left out" not in notes
+
+
+def test_a_new_baseline_says_what_it_changes(
+    three: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    right = GOOD.count("a")
+    capfd.readouterr()
+    assert run(["gate", "results/s/two", "--update-baseline", "--json"]) == 0
+    said = capfd.readouterr()
+    changed = f"accuracy {right / 80:.4f} -> {(right - 40) / 80:.4f}, worse"
+    assert said.err == f"evalkit: wrote evalkit-baseline: two, before base; {changed}; commit it\n"
+    kept = json.loads(said.out)
+    assert (kept["baseline"], kept["system"], kept["before"]) == ("evalkit-baseline", "two", "base")
+    assert kept["changes"] == [
+        {
+            "label": "accuracy",
+            "output": "accuracy",
+            "before": right / 80,
+            "value": (right - 40) / 80,
+            "higher_is_better": True,
+        }
+    ]
+    assert run(["gate", "results/s/one", "--update-baseline"]) == 0
+    assert f"{(right - 2) / 80:.4f}, better; commit it" in capfd.readouterr().err
+
+
+def test_a_new_baseline_of_other_examples_compares_nothing(
+    three: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scored(GOOD[:30], "small").save("results")
+    capfd.readouterr()
+    assert run(["gate", "results/s/small", "--update-baseline"]) == 0
+    assert "before base; the examples or references are other ones" in capfd.readouterr().err
+    (three / "evalkit-baseline" / "result.json").write_text("{")
+    assert run(["gate", "results/s/two", "--update-baseline"]) == 0
+    assert capfd.readouterr().err == "evalkit: wrote evalkit-baseline: two; commit it\n"
 
 
 def test_a_metric_file_is_named_where_no_catalogue_holds_it(

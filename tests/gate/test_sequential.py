@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def test_an_alarm_needs_the_wealth_of_its_look(
     (row,) = gated(capfd, "doubtful")["rules"]
     assert row["verdict"] == "inconclusive"
     assert row["wealth"] < 1 / row["alpha"]
-    assert "many do not yet" in row["reason"]
+    said = f"at look 2 p must be below {row['alpha']:.2g}; it is {row['p']:.2g}; about "
+    assert row["reason"].startswith(said)
     assert row["examples_wanted"] > 400
 
 
@@ -98,8 +100,30 @@ def test_better_is_claimed_by_the_wealth_too(
     scored(few, "few").save("results")
     scored(many, "many").save("results")
     assert gated(capfd, "few", sequential=False)["verdict"] == "pass"
-    assert gated(capfd, "few")["verdict"] == "inconclusive"
+    (row,) = gated(capfd, "few")["rules"]
+    assert row["verdict"] == "inconclusive"
+    found = re.match(r"at look 1 p must be below (.*) for a pass; it is (.*); no", row["reason"])
+    assert found is not None, row["reason"]
+    assert float(found[1]) == pytest.approx(row["alpha"], rel=0.05)
+    assert row["alpha"] < float(found[2]) < 1
     assert gated(capfd, "many")["verdict"] == "pass"
+
+
+def test_rules_without_a_baseline_are_no_look_of_their_own(
+    store: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In either order; another baseline is one."""
+    alone = f'{ACCURACY}kind = "at_least"\nvalue = 0.5'
+    for number, (by, tables) in enumerate({4: (RULE, alone), 5: (alone, RULE)}.items(), start=1):
+        scored(worse(GOOD, by), f"commit{by}").save("results")
+        for table in tables:
+            gate_file(store, table)
+            assert gated(capfd, f"commit{by}")["rules"][0]["look"] == number
+    gate_file(store, RULE)
+    scored(GOOD[::-1], "other").save("results")
+    assert gated(capfd, "commit4", "-b", "results/s/other")["rules"][0]["look"] == 3
+    gate_file(store, alone)
+    assert gated(capfd, "commit4")["rules"][0]["look"] == 1
 
 
 def test_a_corpus_metric_has_no_bets(store: Path, capfd: pytest.CaptureFixture[str]) -> None:

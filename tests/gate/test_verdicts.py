@@ -53,7 +53,8 @@ def test_a_value_against_a_number(kind: str, value: float, verdict: str) -> None
     low, high = wilson(GOOD.count("a"), 400, 0.90)
     assert (row["interval"]["low"], row["interval"]["high"]) == pytest.approx((low, high))
     assert row["interval"]["level"] == 0.9
-    assert row["bound"] == (row["interval"]["low" if kind == "at_least" else "high"])
+    near, far = ("low", "high") if kind == "at_least" else ("high", "low")
+    assert row["bound"] == row["interval"][far if verdict == "fail" else near]
 
 
 def test_the_value_itself_where_asked() -> None:

@@ -44,24 +44,25 @@ def test_the_summary_of_three_rules() -> None:
     text = github.summary(MIXED)
     tokens = rendered(text)
     assert text.startswith(
-        "### evalkit gate: ❌ fail\n\n3 rules: 1 failed, 1 inconclusive, 1 passed."
+        "### evalkit gate: ❌ fail\n\n`news`: B against A, look 3\n\n"
+        "3 checks: 1 failed, 1 inconclusive, 1 passed."
     )
     assert cells(tokens) == [
-        ["rule", "system", "slice", "value", "difference", "interval", "threshold", "verdict"],
+        ["rule", "system", "slice", "n", "value", "difference", "bounds", "wanted", "verdict"],
         [
-            *("chrf not worse than baseline, margin 0.5", "B", "", "45.25", "-0.125"),
-            *("[-0.25, 0.125]", "-0.5", "✅ pass"),
+            *("chrf not worse than baseline, margin 0.5", "B", "", "1,000", "45.25", "-0.12"),
+            *("[-0.25, +0.12]", "> -0.5", "✅ pass"),
         ],
         [
-            *("ter at most 40", "B", "domain=news", "45.25", "-0.125"),
-            *("[-0.25, 0.125]", "-0.5", "❌ fail"),
+            *("ter at most 40", "B", "domain=news", "1,000", "45.25", "-0.12"),
+            *("[-0.25, +0.12]", "> -0.5", "❌ fail"),
         ],
         [
-            *("bleu at least 30", "B", "", "45.25", "", "[-0.25, 0.125]", "-0.5"),
+            *("bleu at least 30", "B", "", "1,000", "45.25", "", "[-0.25, 0.12]", "> -0.5"),
             "⚠️ inconclusive",
         ],
     ]
-    assert "Intervals: 90 %." in text
+    assert "Bounds: one-sided 95 % each." in text
     assert "about 3,400 examples would settle it" in text
     assert sum(token.type == "list_item_open" for token in tokens) == 2
     assert text.endswith("settle it\n")
@@ -70,7 +71,9 @@ def test_the_summary_of_three_rules() -> None:
 def test_empty_columns_are_left_out() -> None:
     rows = cells(rendered(github.summary(document(BARE))))
     assert rows == [["rule", "verdict"], ["n", "✅ pass"]]
-    assert github.summary(document()) == "### evalkit gate: ✅ pass\n\nNo rules.\n"
+    assert github.summary(document()) == (
+        "### evalkit gate: ✅ pass\n\n`news`: B against A\n\nNo rules.\n"
+    )
 
 
 def test_what_an_inconclusive_rule_counts_as_is_said() -> None:
@@ -84,7 +87,8 @@ def test_hostile_names_stay_text_in_the_summary(name: str) -> None:
     hostile = rule(
         "fail", name=name, system=name, reason=name, slice={"field": name, "value": name}
     )
-    text = github.summary(document(hostile, rule()))
+    made = document(hostile, rule()) | {"systems": [name], "baseline": name}
+    text = github.summary(made)
     tokens = rendered(text)
     wanted = [plain(one).strip() for one in (name, name, f"{name}={name}")]
     header, row, _ = cells(tokens)
@@ -93,7 +97,13 @@ def test_hostile_names_stay_text_in_the_summary(name: str) -> None:
     kinds = {token.type for token in tokens} | {
         child.type for token in tokens for child in token.children or ()
     }
-    assert not kinds & {"html_block", "html_inline", "link_open", "image", "code_inline", "s_open"}
+    assert not kinds & {"html_block", "html_inline", "link_open", "image", "s_open"}
+    assert [
+        child.content
+        for one in tokens
+        for child in one.children or ()
+        if child.type == "code_inline"
+    ] == ["news"]
     assert [token.tag for token in tokens if token.type == "heading_open"] == ["h3"]
     assert sum(token.type == "list_item_open" for token in tokens) == 1
     (item,) = (token for token in tokens if token.content.startswith("**"))
@@ -113,7 +123,7 @@ def test_the_worst_rules_come_first_where_there_are_too_many() -> None:
     rows = cells(rendered(text))
     assert len(rows) == 501
     assert rows[1][0] == "the last"
-    assert "1,501 more rules in the output of `evalkit gate --json`." in text
+    assert "1,501 more checks in the output of `evalkit gate --json`." in text
     assert len(text.encode()) < 2**20
 
 
@@ -144,6 +154,47 @@ def test_an_inconclusive_rule_is_annotated_as_it_counts(counts_as: str, command:
     assert line.startswith(f"::{command} ")
 
 
+@pytest.mark.parametrize("name", [*HOSTILE, "`", "``a` b```", "a|b`", "\\`"])
+def test_the_set_is_a_code_span_whatever_its_name(name: str) -> None:
+    text = github.summary(document(rule()) | {"set": name})
+    (line,) = (one for one in rendered(text) if "against A" in one.content)
+    code, rest = line.children
+    assert (code.type, code.content) == ("code_inline", plain(name).strip() or "no name")
+    assert rest.content == ": B against A, look 3"
+
+
+def test_several_systems_and_looks_are_counted() -> None:
+    many = document(rule(look=4), rule(look=5)) | {"systems": list("BCDEF"), "baseline": None}
+    assert "`news`: B, C, D and 2 more against fixed limits, looks 4 to 5\n" in github.summary(many)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "::error::x",
+        "  ::add-mask::x",
+        "\x1b[1m::stop-commands::x",
+        "a ##[error]x",
+        "###[add-mask]x",
+        "##[##[error]x",
+        "fine\n::set-output name=a::b\nfine",
+    ],
+)
+def test_no_line_is_a_command(line: str) -> None:
+    """As ActionCommand.cs looks: `::` after leading space, `##[` anywhere."""
+    text = github.inert(line)
+    assert "##[" not in text
+    assert not any(
+        re.sub(r"\x1b\[[0-9;]*m", "", one).lstrip().startswith("::") for one in text.splitlines()
+    )
+    assert text.replace(" ", "") == line.replace(" ", "")
+
+
+def test_what_is_no_command_stays() -> None:
+    text = " rule  a::b #[x] ## [y]\n: :c\n"
+    assert github.inert(text) == text
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_inside_their_annotation(name: str) -> None:
     hostile = rule("fail", name=name, system=name, reason=name)
@@ -159,5 +210,5 @@ def test_hostile_names_stay_inside_their_annotation(name: str) -> None:
 def test_more_than_ten_annotations_are_counted() -> None:
     lines = list(github.annotations(document(*[rule("fail", name=f"{i}") for i in range(30)])))
     assert len(lines) == 10
-    assert lines[-1] == "::error title=evalkit gate::21 more rules: fail"
+    assert lines[-1] == "::error title=evalkit gate::21 more checks: fail"
     assert html.unescape(lines[0]) == lines[0]

@@ -86,6 +86,7 @@ def test_the_figures_are_properties() -> None:
         "bound": "-0.25",
         "p": "0.5",
         "p_adjusted": "1",
+        "n": "1000",
         "interval": "[-0.25, 0.125]",
         "interval_level": "0.9",
         "interval_method": "bootstrap-t",

@@ -37,6 +37,10 @@ def rule(verdict: str = "pass", **more: Any) -> dict[str, Any]:
         "output": "chrf",
         "slice": None,
         "system": "B",
+        "n": 1000,
+        "scale": [0, 100],
+        "higher_is_better": True,
+        "look": 3,
         "threshold": -0.5,
         "value": 45.25,
         "bound": -0.25,
@@ -54,7 +58,15 @@ def rule(verdict: str = "pass", **more: Any) -> dict[str, Any]:
 def document(*rules: dict[str, Any]) -> dict[str, Any]:
     verdicts = {one.get("counts_as", one["verdict"]) for one in rules}
     worst = next((one for one in ("fail", "inconclusive") if one in verdicts), "pass")
-    return {"schema": 1, "kind": "gate", "verdict": worst, "rules": list(rules)}
+    return {
+        "schema": 1,
+        "kind": "gate",
+        "verdict": worst,
+        "set": "news",
+        "systems": ["B"],
+        "baseline": "A",
+        "rules": list(rules),
+    }
 
 
 MIXED = document(

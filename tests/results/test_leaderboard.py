@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import evalkit
 from evalkit.errors import EvalkitError
@@ -20,7 +21,7 @@ from evalkit.results.store import Filters
 from evalkit.stats.randomisation import randomisation
 from evalkit.verbs.leaderboard import Ranking, leaderboard
 from evalkit.verbs.stored import stored_metric, units_of
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 
 EXAMPLES = 60
 HOSTILE = "a_b & 50% #1 {x} $y^2~ `c` [l](javascript) @you =1+1"
@@ -125,6 +126,24 @@ def test_a_metric_that_is_gone_still_ranks(folder: Path, tmp_path: Path) -> None
     assert [one["system"] for one in found["rows"]] == ["good", "fine", "middle", "weak"]
     assert "gone" in found["test"]["reason"]
     assert {one["cluster"] for one in found["rows"]} == {None}
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_narrow_terminal_breaks_no_value(tmp_path: Path, width: int) -> None:
+    for system, right in (("good", 52), ("x" * 40, 20)):
+        store(tmp_path, system, right, metrics=("exact_match", "ter", "chrf", "rouge"))
+    found = leaderboard([str(tmp_path)], Filters(), Ranking(swaps=0))
+    screen = Console(width=width, file=io.StringIO(), highlight=False)
+    screen.print(report.table(found, width))
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert all(len(line.rstrip()) <= width for line in printed.splitlines())
+    for row in report.grid(found).rows:
+        assert all(value in printed for value in row[3:])
+    for column in report.grid(found).columns[3:]:
+        assert column.heading in printed
+    lines = [line for line in printed.splitlines() if " good " in line]
+    assert len(lines) == printed.count("rank ")
+    assert len(lines) > 1
 
 
 def test_csv_holds_every_digit(folder: Path, evalkit_command: Command) -> None:
@@ -241,6 +260,7 @@ def test_one_system_twice_and_damaged_results_are_errors(folder: Path, tmp_path:
     [
         (("--metric", "blue"), "no result has --metric blue; known: exact_match, ter"),
         (("--as", "word"), "--as word: no such form; known: csv, latex, markdown, table"),
+        (("--as", "json"), "known: csv, latex, markdown, table (--json)"),
         (("--swaps", "7"), "too few"),
         (("--level", "95"), "the level is a share"),
         (("--correction", "bonferroni"), "no correction is called"),
@@ -254,3 +274,21 @@ def test_bad_usage(
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_metric_files_that_results_name_run_only_when_trusted(
+    evalkit_command: Command, tmp_path: Path
+) -> None:
+    source = (ROOT / "metrics" / "exact_match.py").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(f"{source}\nopen('ran', 'a').write('.')\n")
+    examples = ROOT / "examples" / "summaries"
+    systems = [examples / "preds" / f"{name}.jsonl" for name in ("BART", "T5")]
+    evalkit_command("score", *systems, "-r", examples / "refs.jsonl", "-m", "./mine.py")
+    (tmp_path / "ran").unlink()
+    ranked = evalkit_command("results", "leaderboard", "--json")
+    assert ranked.returncode == 0, ranked.stderr
+    assert "is not in the catalogue" in json.loads(ranked.stdout)["test"]["reason"]
+    assert not (tmp_path / "ran").exists()
+    trusted = evalkit_command("results", "leaderboard", "--json", "--trust")
+    assert json.loads(trusted.stdout)["test"]["reason"] is None
+    assert (tmp_path / "ran").exists()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import evalkit
 from evalkit.errors import EvalkitError
-from evalkit.results import load
-from evalkit.results.store import Filters, find
+from evalkit.report.results import difference, results_list
+from evalkit.results import load, places
+from evalkit.results.store import Filters, find, locate, named
+from evalkit.verbs.leaderboard import Ranking, leaderboard
 from evalkit.verbs.results import Prune, diff_results, list_results, prune_results
 from tests.conftest import Command
 from tests.results.stored import TEXTS, version
@@ -90,6 +95,14 @@ def test_list_says_the_headline_its_interval_and_the_tags(
     assert document["results"][2]["headline"] == load(folder / "s" / "new").scores[0]
 
 
+@pytest.mark.parametrize(
+    "verb", ["list", "show s/new", "diff s/new s/old", "leaderboard --set s", "prune"]
+)
+def test_quiet_says_nothing_on_stderr(folder: Path, evalkit_command: Command, verb: str) -> None:
+    done = evalkit_command("results", *verb.split(), "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_damaged_results_are_said_and_the_others_listed(
     folder: Path, evalkit_command: Command
 ) -> None:
@@ -127,6 +140,25 @@ def test_diff_names_what_differs_and_every_value(folder: Path, evalkit_command: 
     done = evalkit_command("results", "diff", "s/old", "new")
     assert done.returncode == 0, done.stderr
     assert "evalkit compare results/s/old results/s/new" in done.stderr
+
+
+def test_diff_names_files_as_a_reader_does(tmp_path: Path, evalkit_command: Command) -> None:
+    for system, word in (("one", "a"), ("two", "b")):
+        (tmp_path / system).mkdir()
+        (tmp_path / system / "p.txt").write_text(f"{word} x\n" * 9)
+        for refs in ("r/refs.txt", "q/refs.txt"):
+            (tmp_path / refs).parent.mkdir(exist_ok=True)
+            (tmp_path / refs).write_text("a x\n" * 9)
+        files = (f"{system}={tmp_path}/{system}/p.txt", "-r", "r/refs.txt", "-r", "q/refs.txt")
+        assert evalkit_command("score", *files, "-m", "chrf").returncode == 0
+    found = diff_results(("one", "two"), [str(tmp_path / "results")])
+    facts = {one["name"]: (one["a"], one["b"]) for one in found["facts"]}
+    assert {name for name in facts if "file" in name} == {"file p.txt"}
+    assert None not in facts["file p.txt"]
+    screen = Console(width=80, file=io.StringIO(), highlight=False)
+    screen.print(difference(found, 80))
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert f" file p.txt\n   A  {facts['file p.txt'][0]}\n" in printed
 
 
 def test_diff_of_other_metrics_hides_none(tmp_path: Path) -> None:
@@ -197,6 +229,104 @@ def test_prune_removes_leftovers_and_the_damaged(folder: Path) -> None:
     assert not (folder / "other").exists()
 
 
+@pytest.mark.parametrize("key", ["schema", "kind"])
+def test_prune_keeps_what_another_evalkit_may_read(
+    folder: Path, evalkit_command: Command, key: str
+) -> None:
+    changed(key, {"schema": 2, "kind": "comparison"}[key])(folder)
+    (folder / "s" / "old" / "result.json").write_text("{}")
+    listed = evalkit_command("results", "list", "--json")
+    assert listed.returncode == 2
+    found = json.loads(listed.stdout)
+    places = [[Path(one["path"]).name for one in found[kind]] for kind in ("damaged", "unread")]
+    assert places == [["old"], ["new"]]
+    done = evalkit_command("results", "prune", "--damaged", "--yes")
+    assert done.returncode == 0, done.stderr
+    says = {"schema": "schema 2 is newer than this evalkit reads (1)", "kind": 'a "comparison"'}
+    (line,) = [line for line in done.stderr.splitlines() if "kept: " in line]
+    assert says[key] in line
+    assert "1 damaged result removed" in done.stderr
+    assert names(folder) == ["other/old", "s/new"]
+    with pytest.raises(EvalkitError, match="mislead: score it again, leave it out with --system"):
+        leaderboard([str(folder)], Filters(set="s"), Ranking())
+
+
+def test_prune_keeps_what_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails, or a file of another user."""
+    read = places.read
+
+    def failing(place: str) -> bytes:
+        if "new" in place:
+            raise PermissionError(13, "Permission denied")
+        return read(place)
+
+    monkeypatch.setattr(places, "read", failing)
+    found = prune_results([str(folder)], Filters(), Prune(damaged=True, yes=True))
+    assert (found["damaged"], len(found["unread"])) == ([], 1)
+    assert "cannot be read: Permission denied" in found["unread"][0]["reason"]
+    assert len(names(folder)) == 3
+
+
+def test_a_path_counts_before_a_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = store(tmp_path / "mm", "new", set="t")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()  # holds no result, and hides none
+    for given, found in (
+        ("new", "results/s/new"),
+        ("s/old", "results/s/old"),
+        ("mm/t/new", "mm/t/new"),
+        ("mm/t/new/", "mm/t/new"),
+        ("./mm/t", "mm/t/new"),
+        (str(elsewhere), str(elsewhere)),
+        ("mm/t/new/result.json", "mm/t/new/result.json"),
+    ):
+        assert locate(given) == found
+    elsewhere.rename(tmp_path / "old")
+    assert locate("old") == "old"  # although two results are called so
+    assert named("new") == "results/s/new"
+    assert named("nwe") is None
+    with pytest.raises(EvalkitError, match="could be any of results/other/old, results/s/old"):
+        named("old")
+    with pytest.raises(EvalkitError, match="no such result"):
+        locate("s/new", ["nowhere"])
+    values = diff_results(("s/new", str(tmp_path / "old")), ["results"])["values"]
+    assert len(values) == 1
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_narrow_terminals_break_no_value(tmp_path: Path, width: int) -> None:
+    for system in ("Lead-3", "T5"):
+        store(
+            tmp_path,
+            system,
+            set="translation-c3cd749c",
+            longer=True,
+            rate="1e-4",
+            schedule="warm-up-linear",
+        )
+    store(tmp_path, "a" * 60, set="another", longer=True)
+    rows = list_results([str(tmp_path)], Filters())["results"]
+    screen = Console(width=width, file=io.StringIO(), highlight=False)
+    screen.print(results_list(rows, width))
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    lines = printed.splitlines()
+    assert all(len(line.rstrip()) <= width for line in lines)
+    bounds = rows[-1]["headline"]["interval"]
+    value = f"chrf {rows[-1]['headline']['value']:.2f} [{bounds['low']:.2f}, {bounds['high']:.2f}]"
+    for system in ("Lead-3", "T5"):
+        (line,) = [line for line in lines if f" {system} " in line]
+        assert value in line
+        assert "2026-03-01 00:00" in line
+    titles = [line.strip() for line in lines]
+    assert (titles.count("translation-c3cd749c"), titles.count("another")) == (1, 1)
+    (said,) = re.findall(r"not shown, for want of room: (.*) \(--json has all\)", " ".join(titles))
+    assert {"protocol", "tags"} <= {*said.split(", ")}
+    folded = [word for line in lines for word in line.split()[:1] if {*word} == {"a"}]
+    assert "".join(folded) == "a" * 60
+
+
 def test_prune_removes_nothing_where_something_else_lies_in_a_result(folder: Path) -> None:
     (folder / "s" / "new" / "thesis.tex").write_text("years of work")
     with pytest.raises(EvalkitError, match=r"thesis\.tex, which is no part of a result"):
@@ -250,13 +380,16 @@ SHOW = "show s/new"
         (nothing, "show nwe", 'no such result; did you mean "new"'),
         (nothing, "show old", "could be any of results/other/old, results/s/old"),
         (nothing, "show results", "holds 3 results; name one"),
+        (nothing, "show results/t/old", 'did you mean "results/s/old"'),
+        (nothing, "show nowhere/s/old", "no such result"),
+        (nothing, "diff s/old empty", "empty: holds no result"),
         (nothing, "prune --older-than month", "an age is a number and m, h, d or w"),
         (nothing, "prune --keep -1", "must not be negative"),
         (nothing, "prune --damaged --keep 1", "name it alone"),
         (nothing, "prune --in nowhere --yes", "cannot be read"),
         (nothing, "prune --in memory://x --yes", "only results in local folders"),
         (nothing, "list --in memory://nowhere", "cannot be read as a folder of results"),
-        (nothing, "list --in nosuch://x", "Protocol not known"),
+        (nothing, "list --in nosuch://x", 'no file system is called "nosuch"'),
         (cut("result.json"), SHOW, "not valid JSON"),
         (cut("run.json"), SHOW, "run.json: damaged"),
         (cut("tables/chrf.npz"), SHOW, "chrf.npz: not a table, or damaged"),
@@ -264,8 +397,9 @@ SHOW = "show s/new"
         (put("examples.jsonl.gz", gzip.compress(b"[]\n")), SHOW, "examples.jsonl.gz: damaged"),
         (put("run.json", b"[]"), SHOW, "one JSON object is wanted"),
         (put("result.json", b"\xff\xfe"), SHOW, "result.json: not valid"),
-        (changed("schema", 2), SHOW, "schema 2, but this evalkit reads 1"),
+        (changed("schema", 2), SHOW, r"schema 2 is newer than this evalkit reads \(1\)"),
         (changed("schema", 2), "diff s/new s/old", "use the evalkit that wrote it"),
+        (changed("schema", "x"), SHOW, "schema 'x' is not the one read here, 1"),
         (changed("kind", "comparison"), SHOW, 'holds a "comparison"'),
         (changed("scores", [{"metric": "chrf"}]), SHOW, "damaged: .*missing required field"),
         (changed("scores", 3), SHOW, "damaged"),
@@ -276,8 +410,6 @@ SHOW = "show s/new"
 def test_bad_input_is_one_line_and_exit_2(
     folder: Path, evalkit_command: Command, prepare: Prepare, command: str, says: str
 ) -> None:
-    import re
-
     (folder.parent / "empty").mkdir()
     prepare(folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -70,7 +70,7 @@ def test_a_kill_at_any_moment_leaves_the_old_result_or_the_new(tmp_path: Path) -
         writer.kill()
         seen.append(which(tmp_path / "s" / "model"))
         found = find([str(tmp_path)], Filters())
-        assert (len(found.results), found.damaged) == (1, [])
+        assert (len(found.results), found.unread) == (1, [])
     writer.end()
     assert min(seen.count(0), seen.count(1)) > KILLS / 10
     sweep([str(tmp_path)])

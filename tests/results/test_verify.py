@@ -72,7 +72,7 @@ def test_a_changed_file_is_named_and_exits_1(
         place.write_bytes(encode(document))
     elif name.endswith(".gz"):
         lines = gzip.decompress(place.read_bytes()).splitlines(keepends=True)
-        place.write_bytes(gzip.compress(b"".join([lines[0].replace(b"0", b"1"), *lines[1:]])))
+        place.write_bytes(gzip.compress(b"".join([lines[0].replace(b"the ", b"a "), *lines[1:]])))
     else:
         other = scored / "mine" / name
         place.write_bytes(other.read_bytes())
@@ -136,10 +136,10 @@ def test_systems_inside_one_file_clusters_slices_and_ones_own_metric(
     assert done.returncode == 0, done.stderr
     run = evalkit.load(tmp_path / "results" / "s" / "one").run
     assert run["definitions"].keys() == {"./short.py"}
-    done = evalkit_command("results", "verify", "one", "two", "--json")
+    done = evalkit_command("results", "verify", "one", "two", "--trust", "--json")
     assert verdict(done) == {"one": "agrees", "two": "agrees"}
     (tmp_path / "short.py").write_text(OWN.replace("% 2", "% 3"))
-    done = evalkit_command("results", "verify", "one")
+    done = evalkit_command("results", "verify", "one", "--trust")
     assert done.returncode == 1
     assert "./short.py changed: sha256 was" in done.stdout
 
@@ -229,6 +229,11 @@ def test_without_git_nothing_is_recorded(tmp_path: Path, evalkit_command: Comman
         ("command:./x API_KEY=abc123 y", f"command:./x API_KEY={REDACTED} y"),
         ("--openai-token=abc123", f"--openai-token={REDACTED}"),
         ("Authorization: Bearer abcdefgh12", f"Authorization: Bearer {REDACTED}"),
+        ("https://me:pa/ss@host/x", f"https://{REDACTED}@host/x"),
+        ("mine=s3://bucket/a b?X=abc", f"mine=s3://bucket/a b?{REDACTED}"),
+        ("github://owner:repo@main/x", "github://owner:repo@main/x"),
+        (["password=two words"], [f"password={REDACTED}"]),
+        (["--tag=password=two words"], [f"--tag=password={REDACTED}"]),
         ("sk-abcdefghijklmnop1234", REDACTED),
         (["--password", "hunter2", "x"], ["--password", REDACTED, "x"]),
         ("bleu:tokenize=zh", "bleu:tokenize=zh"),
@@ -250,6 +255,57 @@ def test_a_credential_on_the_command_line_is_left_out_and_said(
     done = evalkit_command(*command, "--note", note)
     assert "what looks like a credential was left out" in done.stderr
     assert "hunter2" not in (tmp_path / "results" / "s" / "p" / "run.json").read_text()
+
+
+def test_the_value_of_a_tag_goes_by_its_name(tmp_path: Path, evalkit_command: Command) -> None:
+    (tmp_path / "p.txt").write_text("a\n" * 9)
+    secret = ("token=hunter2", "api_key=hunter2", "password=hunter2 hunter3", "hf-token=hunter2")
+    tags = (word for tag in (*secret, "tokens=12", "lr=1e-4") for word in ("--tag", tag))
+    command = ("score", "p.txt", "--refs", "p.txt", "-m", "exact_match", "--set", "s")
+    done = evalkit_command(*command, *tags, "--tag=secret=hunter2")
+    assert "what looks like a credential was left out" in done.stderr
+    assert "hunter" not in (tmp_path / "results" / "s" / "p" / "run.json").read_text()
+    kept = evalkit.load(tmp_path / "results" / "s" / "p").run["tags"]
+    hidden = dict.fromkeys(("token", "api_key", "password", "hf-token", "secret"), REDACTED)
+    assert kept == {**hidden, "tokens": "12", "lr": "1e-4"}
+    for verb in (("list",), ("show", "p")):
+        assert "hunter" not in evalkit_command("results", *verb).stdout
+
+
+@pytest.mark.parametrize("name", ["refs.jsonl.gz", "refs.jsonl.zst", "file://", "pipe"])
+def test_every_source_is_verified_or_said_why_not(
+    scored: Path, evalkit_command: Command, name: str
+) -> None:
+    home = scored.parent.parent
+    text = (home / "in" / "refs.jsonl").read_bytes()
+    refs = {"file://": (home / "in" / "refs.jsonl").as_uri(), "pipe": "/dev/stdin"}.get(name, name)
+    if name.endswith("gz"):
+        (home / name).write_bytes(gzip.compress(text))
+    elif name.endswith("zst"):
+        zstandard = pytest.importorskip("zstandard", reason="the extra `zstd` is not installed")
+        (home / name).write_bytes(zstandard.compress(text))
+    given = ("mine=in/preds/T5.jsonl", "--refs", refs, "--format", "jsonl")
+    command = ("score", *given, "-m", "exact_match")
+    done = evalkit_command(*command, "--set", "t", input=text.decode())
+    assert done.returncode == 0, done.stderr
+    done = evalkit_command("results", "verify", "t/mine")
+    wanted = "it was read from a pipe, which is not kept" if name == "pipe" else ": agrees\n"
+    assert wanted in done.stdout
+
+
+def test_the_secret_of_another_system_does_not_count(
+    scored: Path, evalkit_command: Command
+) -> None:
+    place = scored / "BART" / "run.json"
+    run = json.loads(place.read_text())
+    run["request"]["predictions"].append(f"q=https://host/x.jsonl?{REDACTED}")
+    place.write_text(json.dumps(run))
+    done = evalkit_command("results", "verify", "BART")
+    assert done.returncode == 0, done.stdout
+    run["request"]["references"] = [f"https://host/x.jsonl?{REDACTED}"]
+    place.write_text(json.dumps(run))
+    done = evalkit_command("results", "verify", "BART")
+    assert "a credential was left out" in done.stdout
 
 
 def test_tags() -> None:
