@@ -92,7 +92,8 @@ def compare(
     del help_all
     from evalkit.report import comparison as page
     from evalkit.report import terminal
-    from evalkit.verbs.compare import CompareOptions, compare_files, parse_margins
+    from evalkit.verbs.compare import compare_files
+    from evalkit.verbs.comparing.options import CompareOptions, parse_margins
     from evalkit.verbs.score_files import ScoreRequest
 
     options = CompareOptions(

@@ -10,7 +10,7 @@ from evalkit.report.values import digits, named
 from evalkit.rules import PAIRED
 
 if TYPE_CHECKING:
-    from evalkit.verbs.gate_baseline import Change, Kept
+    from evalkit.verbs.gating.baseline import Change, Kept
 
 Rule = Mapping[str, Any]
 NAMED = 3  # systems

@@ -11,13 +11,13 @@ from evalkit.errors import ResultError, UsageError
 from evalkit.results import Result
 from evalkit.results.reading import result_folder
 from evalkit.rules import LEVEL, PAIRED, Rule, is_level, wrong_level
-from evalkit.verbs import gate_results
-from evalkit.verbs.gate_baseline import BASELINE, Kept, keep_baseline
-from evalkit.verbs.gate_looks import counted_looks, keep, looks_file, numbers
-from evalkit.verbs.gate_results import Loaded
-from evalkit.verbs.gate_rules import find_rules
-from evalkit.verbs.gate_subjects import Subject, subjects
-from evalkit.verbs.gate_verdicts import judge, overall
+from evalkit.verbs.gating import results as gate_results
+from evalkit.verbs.gating.baseline import BASELINE, Kept, keep_baseline
+from evalkit.verbs.gating.looks import counted_looks, keep, looks_file, numbers
+from evalkit.verbs.gating.results import Loaded
+from evalkit.verbs.gating.rules import find_rules
+from evalkit.verbs.gating.subjects import Subject, subjects
+from evalkit.verbs.gating.verdicts import judge, overall
 
 
 @dataclass(frozen=True)

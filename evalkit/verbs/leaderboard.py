@@ -21,7 +21,7 @@ from evalkit.stats.ranking import significance_clusters
 from evalkit.table import Floats
 from evalkit.tables.build import Progress, silent
 from evalkit.tables.pool import processors
-from evalkit.verbs.gate_evidence import Pair, require_stored
+from evalkit.verbs.gating.evidence import Pair, require_stored
 from evalkit.verbs.results import document
 from evalkit.verbs.stored import stored_metric, units_of
 from evalkit.verbs.trust import own_files

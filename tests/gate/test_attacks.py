@@ -150,7 +150,7 @@ def test_a_late_look_can_fail_or_says_that_it_cannot(
 def test_an_unreachable_level_is_said(
     place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from evalkit.verbs.gate_evidence import Evidence
+    from evalkit.verbs.gating.evidence import Evidence
 
     monkeypatch.setattr(Evidence, "tail", lambda self, claim: None)
     texts = [f"the cat {i} sat on the mat" for i in range(60)]

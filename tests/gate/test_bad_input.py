@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli.app import run
-from evalkit.verbs.gate_baseline import write_baseline
+from evalkit.verbs.gating.baseline import write_baseline
 from tests.gate.made import ACCURACY, gate_file, labels, scored
 
 GOOD = labels(60, 0.8, 1)

@@ -14,7 +14,7 @@ import evalkit
 from evalkit.cli.app import run
 from evalkit.errors import ResultError
 from evalkit.results import Result
-from evalkit.verbs.gate_baseline import write_baseline
+from evalkit.verbs.gating.baseline import write_baseline
 from evalkit.verbs.stored import slice_masks, units_of
 from tests.gate.made import ACCURACY, gate_file, labels, scored, worse
 from tests.gate.test_stored import MINE

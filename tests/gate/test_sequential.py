@@ -12,7 +12,7 @@ import pytest
 
 from evalkit.cli.app import run
 from evalkit.stats.sequential import alpha_of_look
-from evalkit.verbs.gate_bets import Bets
+from evalkit.verbs.gating.bets import Bets
 from tests.gate.made import ACCURACY, gate_file, labels, scored, worse
 
 GOOD = labels(400, 0.85, 1)

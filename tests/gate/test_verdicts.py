@@ -12,8 +12,8 @@ import pytest
 from evalkit import rules as gate_rules
 from evalkit.results import Result
 from evalkit.stats.intervals import wilson
-from evalkit.verbs.gate_subjects import subjects
-from evalkit.verbs.gate_verdicts import judge, overall
+from evalkit.verbs.gating.subjects import subjects
+from evalkit.verbs.gating.verdicts import judge, overall
 from tests.gate.made import ACCURACY, labels, rules, scored, worse
 
 GOOD = labels(400, 0.85, 1)

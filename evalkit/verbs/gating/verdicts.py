@@ -9,9 +9,9 @@ from evalkit.rules import LEVEL, Rule
 from evalkit.stats.intervals import NoIntervalError
 from evalkit.stats.multiplicity import adjust
 from evalkit.stats.sequential import alpha_of_look
-from evalkit.verbs.gate_bets import bets_of
-from evalkit.verbs.gate_decisions import FAIL, INCONCLUSIVE, PASS, Finding, Row, decide, settle
-from evalkit.verbs.gate_evidence import (
+from evalkit.verbs.gating.bets import bets_of
+from evalkit.verbs.gating.decisions import FAIL, INCONCLUSIVE, PASS, Finding, Row, decide, settle
+from evalkit.verbs.gating.evidence import (
     Bench,
     Claim,
     Evidence,
@@ -19,7 +19,7 @@ from evalkit.verbs.gate_evidence import (
     require_stored,
     rounding,
 )
-from evalkit.verbs.gate_subjects import Subject
+from evalkit.verbs.gating.subjects import Subject
 from evalkit.verbs.plan import FEWEST_BEYOND
 
 MOST_DRAWS = 100_000  # of resamples, however small the share of a late look

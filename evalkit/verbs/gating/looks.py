@@ -12,8 +12,8 @@ import msgspec
 
 from evalkit.errors import ResultError, UsageError
 from evalkit.results import Result
-from evalkit.verbs.gate_evidence import predictions_of
-from evalkit.verbs.gate_subjects import Subject
+from evalkit.verbs.gating.evidence import predictions_of
+from evalkit.verbs.gating.subjects import Subject
 from evalkit.verbs.looks import FILE, Look, Looks, opened
 
 

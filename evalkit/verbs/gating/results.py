@@ -14,8 +14,8 @@ from evalkit.results import Result, load, places
 from evalkit.results.reading import read_document, result_folder
 from evalkit.results.store import places_of
 from evalkit.results.swapping import targets
-from evalkit.verbs.gate_baseline import BASELINE
-from evalkit.verbs.gate_evidence import predictions_of
+from evalkit.verbs.gating.baseline import BASELINE
+from evalkit.verbs.gating.evidence import predictions_of
 
 RESULTS = "results"
 SHOWN = 3  # results in a message

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evalkit.errors import MetricError, UsageError, did_you_mean
 from evalkit.results.comparison import name_of
-from evalkit.verbs.entrants import Entrant
+from evalkit.verbs.comparing.entrants import Entrant
+from evalkit.verbs.comparing.options import CompareOptions
 from evalkit.verbs.stored import stored_metric
-
-if TYPE_CHECKING:
-    from evalkit.verbs.compare import CompareOptions
 
 Record = dict[str, Any]
 

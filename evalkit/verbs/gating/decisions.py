@@ -9,8 +9,8 @@ from typing import Any
 from evalkit.errors import counted
 from evalkit.rules import Rule
 from evalkit.stats.intervals import NoIntervalError
-from evalkit.verbs.gate_bets import Bets
-from evalkit.verbs.gate_evidence import Claim, Evidence
+from evalkit.verbs.gating.bets import Bets
+from evalkit.verbs.gating.evidence import Claim, Evidence
 
 Row = dict[str, Any]
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"

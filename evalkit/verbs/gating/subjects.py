@@ -10,7 +10,7 @@ from evalkit.errors import DataError, UsageError, did_you_mean
 from evalkit.results import Result
 from evalkit.rules import PAIRED, Part, Rule
 from evalkit.table import Table
-from evalkit.verbs.gate_evidence import Pair
+from evalkit.verbs.gating.evidence import Pair
 from evalkit.verbs.stored import SliceName, slice_mask, stored_metric
 
 Record = Mapping[str, Any]

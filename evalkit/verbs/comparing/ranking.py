@@ -11,8 +11,8 @@ import numpy as np
 from evalkit.stats.multiplicity import adjust
 from evalkit.stats.ranking import probability_best, significance_clusters
 from evalkit.table import Floats
-from evalkit.verbs.contrasts import Work, contrast
-from evalkit.verbs.differences import Compared
+from evalkit.verbs.comparing.contrasts import Work, contrast
+from evalkit.verbs.comparing.differences import Compared
 
 Record = dict[str, Any]
 Pairs = dict[tuple[int, int], Floats]  # p [outputs] of two systems, the first number smaller

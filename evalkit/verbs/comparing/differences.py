@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,10 @@ from evalkit import catalogue
 from evalkit.errors import DataError
 from evalkit.results import Result
 from evalkit.stats.intervals import NoIntervalError
-from evalkit.verbs.contrasts import Contrast, Part, Work, contrast
-from evalkit.verbs.entrants import Entrant
+from evalkit.verbs.comparing.contrasts import Contrast, Part, Work, contrast
+from evalkit.verbs.comparing.entrants import Entrant
+from evalkit.verbs.comparing.options import CompareOptions
 from evalkit.verbs.stored import slice_masks, stored_metric, units_of
-
-if TYPE_CHECKING:
-    from evalkit.verbs.compare import CompareOptions
 
 Record = dict[str, Any]
 KEPT = ("metric", "label", "output", "scale", "higher_is_better", "detail", "signature")

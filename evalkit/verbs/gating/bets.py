@@ -10,7 +10,7 @@ import numpy as np
 from evalkit.metric import MeanMetric
 from evalkit.stats.sequential import EProcess, Side, betting_order, examples_wanted
 from evalkit.table import Floats
-from evalkit.verbs.gate_evidence import Claim, Evidence, Pair
+from evalkit.verbs.gating.evidence import Claim, Evidence, Pair
 
 SAME = 1e-9  # of the mean over units and the value
 SEED = 0  # of the betting order; a choice of it would be a choice of the wealth

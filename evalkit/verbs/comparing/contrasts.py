@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,11 +24,8 @@ from evalkit.stats.units import Units
 from evalkit.stats.weights import PoissonDraws, unit_keys
 from evalkit.table import Floats, Table
 from evalkit.tables.build import Progress
+from evalkit.verbs.comparing.options import CompareOptions
 
-if TYPE_CHECKING:
-    from evalkit.verbs.compare import CompareOptions
-
-TESTS = ("randomisation", "bootstrap")
 Record = dict[str, Any]
 
 

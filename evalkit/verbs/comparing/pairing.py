@@ -13,9 +13,9 @@ from evalkit.metric import Metric
 from evalkit.results import Result
 from evalkit.table import Header, Table
 from evalkit.tables.build import Builder
-from evalkit.verbs.entrants import Entrant
+from evalkit.verbs.comparing.entrants import Entrant
+from evalkit.verbs.comparing.restoring import restored_plan
 from evalkit.verbs.plan import ScoreOptions
-from evalkit.verbs.restoring import restored_plan
 from evalkit.verbs.scoring import score_plans
 from evalkit.verbs.stored import slice_masks, stored_metric
 

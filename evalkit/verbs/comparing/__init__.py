@@ -1,0 +1,1 @@
+"""The parts of `compare`: what pairs, what is contrasted, what is said of it."""

@@ -1,0 +1,1 @@
+"""The parts of `gate`: rules, subjects, evidence, verdicts, looks."""
