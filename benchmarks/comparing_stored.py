@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks.comparing import counts
 from evalkit import catalogue
 from evalkit.results import Result, write
 from evalkit.table import Header, Table
+from evalkit.verbs.plan import ScoreOptions
 
 WORDS = [f"word{i}" for i in range(5000)]
 
@@ -77,7 +79,7 @@ def _document(system: str, scores: list[dict[str, Any]], segments: int) -> dict[
         "system": system,
         "set": "set",
         "protocol": "translation",
-        "options": {"cluster": None, "slices": []},
+        "options": asdict(ScoreOptions()) | {"slices": []},
         "inputs": {
             "predictions": system,
             "references": "benchmark",

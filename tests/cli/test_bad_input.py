@@ -63,7 +63,8 @@ def plain(predictions: str, references: str) -> Callable[[Path], object]:
 def other_result(folder: Path) -> None:
     place = folder / "results" / "s" / "preds"
     place.mkdir(parents=True)
-    stored = {"schema": 1, "inputs": {"predictions": "other"}, "scores": [], "warnings": []}
+    inputs = {"predictions": "other", "references": "other", "examples": 10}
+    stored = {"schema": 1, "inputs": inputs, "scores": [], "warnings": []}
     stored |= {"system": "preds", "set": "s"}
     (place / "result.json").write_text(json.dumps(stored))
 
