@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit import catalogue
-from evalkit.errors import MetricError, ResultError
+from evalkit.errors import DataError, MetricError, ResultError
 from evalkit.metric import Metric
 from evalkit.records.example import MISSING_VALUE
 from evalkit.results import Result
@@ -118,3 +118,28 @@ def _label(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def require_same_parts(name: str, ours: Result, other: str, theirs: Result) -> None:
+    """DataError where an example is in other slices or another cluster of two paired results.
+
+    A field that one of them does not keep is taken from the other.
+    """
+    fields = {part["field"] for part, _ in slice_masks(ours) if part is not None}
+    for field in sorted(fields):
+        for mine, its in zip(ours.examples, theirs.examples, strict=False):
+            if field in its["fields"] and its["fields"][field] != mine["fields"].get(field):
+                raise DataError(
+                    f'{name} and {other} put id "{mine["id"]}" into different slices of {field}: '
+                    f"{mine['fields'].get(field)!r} and {its['fields'][field]!r}"
+                )
+    if _clusters(ours) != _clusters(theirs):
+        raise DataError(
+            f"{name} and {other} have different clusters; score both with the same --cluster"
+        )
+
+
+def _clusters(result: Result) -> list[str | None] | None:
+    if result.document["inputs"].get("clusters") is None:
+        return None
+    return [example["cluster"] for example in result.examples]

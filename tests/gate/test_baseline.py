@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 
 import evalkit
 from evalkit.cli.app import run
-from evalkit.errors import ResultError
+from evalkit.errors import DataError, ResultError
 from evalkit.results import Result
+from evalkit.verbs.gate import GateRequest, gate
 from evalkit.verbs.gating.baseline import write_baseline
 from evalkit.verbs.stored import slice_masks, units_of
+from tests.compare.results import result
 from tests.gate.made import ACCURACY, gate_file, labels, scored, worse
 from tests.gate.test_stored import MINE
 
@@ -228,3 +231,23 @@ def test_a_metric_file_is_named_where_no_catalogue_holds_it(
     assert run(command) == 2
     assert "--metric ./mine.py" in capsys.readouterr().err
     assert run([*command, "--metric", "./mine.py"]) == 0
+
+
+def test_a_baseline_with_other_slices_or_clusters_does_not_pair(tmp_path: Path) -> None:
+    """Else one side of the difference would be of other examples, or resampled as other units."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[gate]]\nmetric = "bleu"\nkind = "better_than_baseline"\n')
+    first = result("first", 0.3, 1, clustered=True, sliced=True)
+    moved = [dict(one) for one in first.examples]
+    moved[4] = {**moved[4], "fields": {"domain": "news"}}
+    others = {
+        'id "004" into different slices of domain': replace(first, examples=moved),
+        "have different clusters": result("other", 0.3, 1, sliced=True),
+    }
+    for number, (says, other) in enumerate(others.items()):
+        kept = other.save(tmp_path / str(number))
+        request = GateRequest(
+            (str(first.save(tmp_path / "now", replace=True)),), str(kept), str(rules)
+        )
+        with pytest.raises(DataError, match=says):
+            gate(request)

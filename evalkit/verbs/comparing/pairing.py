@@ -17,7 +17,7 @@ from evalkit.verbs.comparing.entrants import Entrant
 from evalkit.verbs.comparing.restoring import restored_plan
 from evalkit.verbs.plan import ScoreOptions
 from evalkit.verbs.scoring import score_plans
-from evalkit.verbs.stored import slice_masks, stored_metric
+from evalkit.verbs.stored import require_same_parts, stored_metric
 
 SHOWN = 3  # ids in a message
 
@@ -86,23 +86,7 @@ def _require_same_examples(name: str, ours: Result, other: str, theirs: Result) 
     if ours.document["inputs"]["references"] != theirs.document["inputs"]["references"]:
         where = _first_other_references(ours, theirs)
         raise DataError(f"{name} and {other} were scored on different references{where}{way_out}")
-    _require_same_slices(name, ours, other, theirs)
-    if _clusters(ours) != _clusters(theirs):
-        raise DataError(
-            f"{name} and {other} have different clusters; score both with the same --cluster"
-        )
-
-
-def _require_same_slices(name: str, ours: Result, other: str, theirs: Result) -> None:
-    """An example is in the same slices of both, where both know the field."""
-    fields = {part["field"]: None for part, _ in slice_masks(ours) if part is not None}
-    for field in fields:
-        for mine, its in zip(ours.examples, theirs.examples, strict=False):
-            if field in its["fields"] and its["fields"][field] != mine["fields"].get(field):
-                raise DataError(
-                    f'{name} and {other} put id "{mine["id"]}" into different slices of {field}: '
-                    f"{mine['fields'].get(field)!r} and {its['fields'][field]!r}"
-                )
+    require_same_parts(name, ours, other, theirs)
 
 
 def _ids(result: Result) -> list[str]:
@@ -124,12 +108,6 @@ def _first_other_references(ours: Result, theirs: Result) -> str:
         if mine.get("references") != its.get("references"):
             return f', first at id "{mine["id"]}"'
     return ""
-
-
-def _clusters(result: Result) -> list[str | None] | None:
-    if not result.document["inputs"].get("clusters"):
-        return None
-    return [one["cluster"] for one in result.examples]
 
 
 def _difference(ours: Table, theirs: Table, field: str) -> str:

@@ -11,7 +11,7 @@ from evalkit.results import Result
 from evalkit.rules import PAIRED, Part, Rule
 from evalkit.table import Table
 from evalkit.verbs.gating.evidence import Pair
-from evalkit.verbs.stored import SliceName, slice_mask, stored_metric
+from evalkit.verbs.stored import SliceName, require_same_parts, slice_mask, stored_metric
 
 Record = Mapping[str, Any]
 SHOWN = 3  # ids in a message
@@ -162,6 +162,7 @@ def _require_pairs(baseline: Result, result: Result, label: str) -> None:
             f"{names} hold different ids: {'; '.join(parts)}; score both on the same set"
         )
     if (differs := ours.header.difference(theirs.header)) is None:
+        require_same_parts(result.system, result, f"the baseline {baseline.system}", baseline)
         return
     where = _first_other(baseline, result) if differs in ("references", "fit") else ""
     raise DataError(
